@@ -1,0 +1,63 @@
+"""Compares a resource as it shall be with one as it is, field by field. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pumphouse.resource import Field, ResourceType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One field that differs."""
+
+    field: str
+    want: Any
+    have: Any
+
+    def __str__(self) -> str:
+        return f"{self.field}: {_short(self.want)} wanted, {_short(self.have)} found"
+
+
+def differences(
+    kind: ResourceType, want: Mapping[str, Any], have: Mapping[str, Any]
+) -> tuple[Difference, ...]:
+    """The carried fields of ``want`` that differ in ``have``.
+
+    A field that either side does not know (it is missing there) is not compared: the plan tells it as lost.
+    """
+    return tuple(
+        Difference(field=field.name, want=want[field.name], have=have[field.name])
+        for field in kind.carried()
+        if field.name in want and field.name in have and not same(field, want[field.name], have[field.name])
+    )
+
+
+def same(field: Field, want: Any, have: Any) -> bool:
+    """Whether two values of a field mean the same."""
+    if field.unordered and isinstance(want, list | tuple) and isinstance(have, list | tuple):
+        return sorted(map(_canonical, want)) == sorted(map(_canonical, have))
+    return _canonical(want) == _canonical(have)
+
+
+def fingerprint(value: Any) -> str:
+    """A short stable digest of any JSON value: 16 hexadecimal digits."""
+    return hashlib.sha256(_canonical(value).encode()).hexdigest()[:16]
+
+
+def digest(value: str | None) -> str | None:
+    """What is kept of a secret value: enough to see that two are the same."""
+    return None if value is None else f"sha256:{hashlib.sha256(value.encode()).hexdigest()}"
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."

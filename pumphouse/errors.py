@@ -1,0 +1,273 @@
+"""The one error tree.
+
+::
+
+    PumphouseError                    says what happened, where, and what to do next
+    ├── UsageError                    the operator's input is wrong; nothing was written (exit status 2)
+    │   ├── UnknownCloud              no such cloud in clouds.yaml
+    │   ├── SameCloud                 source and destination are one cloud
+    │   ├── UnknownResource           a scope names something that the source does not have
+    │   ├── AmbiguousName             a scope names several things
+    │   ├── UnknownMigration          no such migration or plan in the store
+    │   ├── BadPlan                   a plan file is damaged or of another version
+    │   ├── StalePlan                 the clouds have changed since the plan was made
+    │   ├── BadOverride               an override file cannot be read or has unknown keys
+    │   ├── BadConfig                 an option or a clouds.yaml entry is wrong
+    │   └── WrongState                the migration's state does not allow the request
+    ├── PlanBlocked                   the plan has blocked resources (exit status 4)
+    ├── CloudError                    a cloud refused or failed a request
+    │   ├── BadRequest                400, 413, 415: the cloud does not accept the request
+    │   ├── Unauthorized              401: credentials are wrong or the token is dead
+    │   ├── Forbidden                 403: the operator's account may not do this
+    │   ├── QuotaExceeded             a quota does not suffice
+    │   ├── NotFound                  404
+    │   ├── Conflict                  409: state, name or address
+    │   ├── Unavailable               cannot be reached, overloaded or broken, also after retries
+    │   └── Unsure                    the answer to a writing request was lost: it may have been applied
+    ├── ResourceError                 a resource is not as it must be
+    │   ├── ResourceFailed            it ended in an error state
+    │   ├── WaitTimeout               it did not get where it should in time
+    │   └── VerificationFailed        it arrived, but a field or its data differs
+    └── StoreError                    the store or a database failed
+        ├── DatabaseError             a database cannot be read or written
+        ├── SchemaError               the store was made by a newer version
+        ├── MigrationBusy             another process or migration holds what this one needs
+        └── Fenced                    another process has taken this migration over
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class PumphouseError(Exception):
+    """The base of every error that pumphouse raises on purpose.
+
+    :param message: what happened, one line, without a full stop.
+    :param next_step: what the operator can do about it, one sentence.
+    :param resource: the resource it happened to, as ``type:id`` or a name.
+    :param cloud: the name of the cloud where it happened.
+    :param request_id: the service's request id, for its operators' logs.
+    """
+
+    exit_status: ClassVar[int] = 1
+    advice: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        next_step: str = "",
+        resource: str = "",
+        cloud: str = "",
+        request_id: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step or self.advice
+        self.resource = resource
+        self.cloud = cloud
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        where = ", ".join(
+            part
+            for part in (
+                self.resource,
+                f"cloud {self.cloud}" if self.cloud else "",
+                f"request {self.request_id}" if self.request_id else "",
+            )
+            if part
+        )
+        text = f"{self.message} ({where})" if where else self.message
+        return f"{text}. {self.next_step}" if self.next_step else text
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as small JSON, for events, the store and the API."""
+        return {
+            "error": type(self).__name__,
+            "message": self.message,
+            "resource": self.resource,
+            "cloud": self.cloud,
+            "request_id": self.request_id,
+            "next_step": self.next_step,
+        }
+
+
+class UsageError(PumphouseError):
+    """The operator's input is wrong. Nothing was written to any cloud."""
+
+    exit_status = 2
+
+
+class UnknownCloud(UsageError):
+    """No such cloud in clouds.yaml."""
+
+
+class SameCloud(UsageError):
+    """Source and destination are one cloud."""
+
+
+class UnknownResource(UsageError):
+    """A scope names something that the source does not have."""
+
+
+class AmbiguousName(UsageError):
+    """A scope names several things at once."""
+
+
+class UnknownMigration(UsageError):
+    """No such migration or plan in the store."""
+
+
+class BadPlan(UsageError):
+    """A plan file is damaged or of another version."""
+
+
+class StalePlan(UsageError):
+    """The clouds have changed since the plan was made."""
+
+    advice = "Make a new plan, review it and apply that one."
+
+
+class BadOverride(UsageError):
+    """An override file cannot be read or has unknown keys."""
+
+
+class BadConfig(UsageError):
+    """An option or a clouds.yaml entry is wrong."""
+
+
+class WrongState(UsageError):
+    """The migration's state does not allow the request."""
+
+
+class PlanBlocked(PumphouseError):
+    """The plan has blocked resources; nothing was written."""
+
+    exit_status = 4
+    advice = "Resolve what blocks it, or leave it out, and plan again."
+
+
+class CloudError(PumphouseError):
+    """A cloud refused or failed a request.
+
+    :param service: the service's type, such as ``compute``.
+    :param method: the HTTP method.
+    :param path: the path below the service's endpoint, without a query.
+    :param status: the HTTP status, 0 if no answer came.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        service: str = "",
+        method: str = "",
+        path: str = "",
+        status: int = 0,
+        next_step: str = "",
+        resource: str = "",
+        cloud: str = "",
+        request_id: str = "",
+    ) -> None:
+        super().__init__(message, next_step=next_step, resource=resource, cloud=cloud, request_id=request_id)
+        self.service = service
+        self.method = method
+        self.path = path
+        self.status = status
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as small JSON, with the request that failed."""
+        return super().to_dict() | {
+            "service": self.service,
+            "method": self.method,
+            "path": self.path,
+            "status": self.status,
+        }
+
+
+class BadRequest(CloudError):
+    """400, 413, 415: the cloud does not accept the request."""
+
+
+class Unauthorized(CloudError):
+    """401: credentials are wrong or the token is dead."""
+
+    advice = "Check the credentials of this cloud in clouds.yaml."
+
+
+class Forbidden(CloudError):
+    """403: the operator's account may not do this."""
+
+    advice = "Give the operator's account the admin role on this cloud."
+
+
+class QuotaExceeded(CloudError):
+    """A quota does not suffice."""
+
+    advice = "Raise the quota on this cloud, then retry."
+
+
+class NotFound(CloudError):
+    """404: there is no such resource."""
+
+
+class Conflict(CloudError):
+    """409: the resource's state, name or address does not allow it."""
+
+
+class Unavailable(CloudError):
+    """The service cannot be reached, is overloaded or broken, also after retries."""
+
+    advice = "See that the service is up, then resume or retry."
+
+
+class Unsure(CloudError):
+    """The answer to a writing request was lost: it may or may not have been applied."""
+
+    advice = "Look whether it was applied before repeating it."
+
+
+class ResourceError(PumphouseError):
+    """A resource is not as it must be."""
+
+
+class ResourceFailed(ResourceError):
+    """A resource ended in an error state."""
+
+    advice = "Look into the service's logs for this resource, then retry."
+
+
+class WaitTimeout(ResourceError):
+    """A resource did not get where it should in time."""
+
+    advice = "Look into the service's logs for this resource, or raise the timeout, then retry."
+
+
+class VerificationFailed(ResourceError):
+    """A resource arrived, but a field or its data differs."""
+
+    advice = "See the report for what differs, then retry or roll back."
+
+
+class StoreError(PumphouseError):
+    """The store or a database failed."""
+
+
+class DatabaseError(StoreError):
+    """A database cannot be read or written."""
+
+
+class SchemaError(StoreError):
+    """The store was made by a newer version."""
+
+
+class MigrationBusy(StoreError):
+    """Another process or migration holds what this one needs."""
+
+    exit_status = 2
+
+
+class Fenced(StoreError):
+    """Another process has taken this migration over; this one must stop at once."""

@@ -1,0 +1,93 @@
+"""What happens in a migration: one frozen dataclass per event.
+
+An event is written once, numbered by the store, and never changed. The command line, the API, metrics and logs
+are listeners: they add no facts. ``kind`` is the event's name on the wire, derived from the class's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """The base of all events. ``migration`` is its id, ``at`` is UTC."""
+
+    kinds: ClassVar[dict[str, type[Event]]] = {}
+    kind: ClassVar[str] = ""
+
+    migration: str
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __init_subclass__(cls) -> None:
+        cls.kind = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        Event.kinds[cls.kind] = cls
+
+    def payload(self) -> dict[str, Any]:
+        """All but the migration and the time, as JSON."""
+        return {name: value for name, value in asdict(self).items() if name not in {"migration", "at"}}
+
+    @classmethod
+    def build(cls, kind: str, *, migration: str, at: datetime, payload: Mapping[str, Any]) -> Event:
+        """The event of a kind. Raises KeyError for a kind that this version does not know."""
+        return cls.kinds[kind](migration=migration, at=at, **payload)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MigrationChanged(Event):
+    """The migration has a new state. ``reason`` says why, ``error`` is the error tree's JSON."""
+
+    state: str
+    reason: str = ""
+    error: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitChanged(Event):
+    """A unit (one flow) has a new state."""
+
+    unit: str
+    state: str
+    reason: str = ""
+    error: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepChanged(Event):
+    """A step of one resource has a new state."""
+
+    unit: str
+    resource: str
+    name: str
+    step: str
+    state: str
+    doing: str = ""
+    seconds: float | None = None
+    error: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepProgressed(Event):
+    """A step has come further: ``share`` from 0 to 1, in whole hundredths."""
+
+    unit: str
+    resource: str
+    step: str
+    share: float
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noted(Event):
+    """Something that an operator should read: what changed on the way or was left."""
+
+    resource: str
+    text: str
+
+
+Listener = Callable[[Event], None]
+"""Takes each event, in order. Must not block and must not raise."""

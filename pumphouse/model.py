@@ -1,0 +1,181 @@
+"""Pure values: what a resource is, what a scope names, what an inventory holds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+
+class Side(StrEnum):
+    """Which of the two clouds."""
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+
+
+class Ref(NamedTuple):
+    """The identity of a resource in one cloud: its type and its id there."""
+
+    type: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.type}:{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Ref:
+        """The reference that ``str()`` wrote. Raises ValueError for anything else."""
+        kind, colon, identity = text.partition(":")
+        if not (kind and colon and identity):
+            raise ValueError(f"not a reference: {text!r}")
+        return cls(kind, identity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One resource of one cloud, as its type reads it.
+
+    ``fields`` are those that the type declares as carried, by their declared names. ``facts`` are what
+    planning and moving must know besides, and nobody compares: a status, a size, a checksum.
+    """
+
+    ref: Ref
+    name: str
+    project_id: str | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    made_from: str | None = None
+    """The source's id, where a marker on the resource tells it."""
+
+    def __str__(self) -> str:
+        return f"{self.ref.type} {self.name!r} ({self.ref.id})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The resource as JSON."""
+        return {
+            "ref": str(self.ref),
+            "name": self.name,
+            "project_id": self.project_id,
+            "fields": dict(self.fields),
+            "facts": dict(self.facts),
+            "made_from": self.made_from,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Resource:
+        """The resource that ``to_dict`` wrote."""
+        return cls(
+            ref=Ref.parse(data["ref"]),
+            name=data["name"],
+            project_id=data["project_id"],
+            fields=data["fields"],
+            facts=data["facts"],
+            made_from=data["made_from"],
+        )
+
+
+class ScopeKind(StrEnum):
+    """What a scope's names stand for."""
+
+    TENANT = "tenant"
+    SERVER = "server"
+    HOST = "host"
+    IMAGE = "image"
+    IDENTITY = "identity"
+
+
+class Strategy(StrEnum):
+    """Which meta-resources (all but servers and volumes) come along."""
+
+    DEPENDENCIES = "dependencies"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What to move. A name may be a name, an id, or ``domain/name`` for tenants."""
+
+    kind: ScopeKind
+    names: tuple[str, ...]
+    strategy: Strategy = Strategy.DEPENDENCIES
+
+    def __str__(self) -> str:
+        return f"{self.kind} {', '.join(self.names)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The scope as JSON."""
+        return {"kind": str(self.kind), "names": list(self.names), "strategy": str(self.strategy)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Scope:
+        """The scope that ``to_dict`` wrote."""
+        return cls(
+            kind=ScopeKind(data["kind"]),
+            names=tuple(data["names"]),
+            strategy=Strategy(data["strategy"]),
+        )
+
+
+class Inventory:
+    """What one cloud holds, by reference and by type.
+
+    ``facts`` is what types have surveyed of the cloud as a whole (quota defaults, volume types, zones), by
+    the type's name.
+    """
+
+    def __init__(
+        self,
+        cloud: str,
+        resources: Iterable[Resource] = (),
+        *,
+        facts: Mapping[str, Mapping[str, Any]] | None = None,
+        taken_at: datetime | None = None,
+    ) -> None:
+        self.cloud = cloud
+        self.taken_at = taken_at or datetime.now(UTC)
+        self.facts: dict[str, Mapping[str, Any]] = dict(facts or {})
+        self._resources: dict[Ref, Resource] = {}
+        self._by_type: dict[str, list[Resource]] = defaultdict(list)
+        for resource in resources:
+            self.add(resource)
+
+    def add(self, resource: Resource) -> None:
+        """Add a resource; one seen twice (a page moved while it was read) is kept once."""
+        if resource.ref not in self._resources:
+            self._resources[resource.ref] = resource
+            self._by_type[resource.ref.type].append(resource)
+
+    def get(self, ref: Ref) -> Resource | None:
+        """The resource, or None."""
+        return self._resources.get(ref)
+
+    def of_type(self, name: str) -> list[Resource]:
+        """All resources of a type, in the order in which they were read."""
+        return self._by_type.get(name, [])
+
+    def counts(self) -> dict[str, int]:
+        """How many of each type."""
+        return {name: len(found) for name, found in sorted(self._by_type.items())}
+
+    def __contains__(self, ref: object) -> bool:
+        return ref in self._resources
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(self._resources.values())
+
+    def __len__(self) -> int:
+        return len(self._resources)
+
+
+class Action(StrEnum):
+    """What a plan does with one resource. Each comes with a reason."""
+
+    CREATE = "create"
+    REUSE = "reuse"
+    UPDATE = "update"
+    SKIP = "skip"
+    BLOCKED = "blocked"

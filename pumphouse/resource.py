@@ -1,0 +1,459 @@
+"""The contract that a resource type fulfils: what it carries, where it lives, how it is made and removed.
+
+A type declares its fields, each with a role. Everything else derives from that declaration: the edges of
+the graph, the create body, the fingerprint, the comparison, the tables of the documentation. The module is
+pure: it knows no TaskFlow and opens no connection; a type talks to its cloud through :class:`CloudAPI`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
+
+from pumphouse.model import Inventory, Ref, Resource
+
+
+class Service(StrEnum):
+    """The OpenStack service that keeps a resource, by its service type."""
+
+    IDENTITY = "identity"
+    COMPUTE = "compute"
+    IMAGE = "image"
+    NETWORK = "network"
+    VOLUME = "block-storage"
+
+
+class ScopeLevel(StrEnum):
+    """Who owns a resource of the type, and so who may share it."""
+
+    CLOUD = "cloud"
+    DOMAIN = "domain"
+    PROJECT = "project"
+    USER = "user"
+
+
+class Adopt(StrEnum):
+    """What to do with something on the destination that has the same identity, but was not made by us."""
+
+    ALWAYS = "always"
+    """Use it as it is; say what differs."""
+    SAME = "same"
+    """Use it if every carried field is the same, else it is a conflict."""
+    NEVER = "never"
+    """It is a conflict: a name clash."""
+
+
+class Policy(StrEnum):
+    """Whether a resource is moved, or only mapped to one that must be there already."""
+
+    MOVE = "move"
+    MAP = "map"
+
+
+class Role(StrEnum):
+    """What happens to a field."""
+
+    COPY = "copy"
+    SECRET = "secret"  # noqa: S105 -- the name of a role, not a password
+    """Carried, but only a digest of it is ever kept."""
+    DROP = "drop"
+    """Owned by the service; not read, documented with its reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One declared field of a type.
+
+    Made by :func:`key`, :func:`ref`, :func:`copy`, :func:`secret` and :func:`drop`. ``refs`` maps a path inside the value ("" is the value itself) to the type that the id there points to.
+    A list on the way is walked. ``since`` is the oldest microversion and ``extension`` the network extension
+    that a cloud must offer for the field; a cloud without it cannot carry the field, and the plan says so.
+    """
+
+    name: str
+    role: Role
+    key: bool = False
+    refs: Mapping[str, str]
+    optional: bool = False
+    part_of: bool = False
+    since: str | None = None
+    extension: str | None = None
+    fixed: bool = False
+    unordered: bool = False
+    default: Any = None
+    mapping: str | None = None
+    why: str = ""
+
+
+def key(name: str, *, mapping: str | None = None) -> Field:
+    """A copied field that is part of the resource's identity on both clouds.
+
+    :param mapping: the section of the override file that renames its values.
+    """
+    return Field(name=name, role=Role.COPY, key=True, refs={}, fixed=True, mapping=mapping)
+
+
+def ref(
+    name: str,
+    *,
+    to: str,
+    key: bool = False,
+    optional: bool = False,
+    part_of: bool = False,
+    fixed: bool = True,
+    unordered: bool = True,
+) -> Field:
+    """An id, or a list of ids, of resources of the type ``to``: an edge of the graph and an id to rewrite.
+
+    :param optional: the target is not pulled into a plan for this alone; without it the field is lost.
+    :param part_of: this resource comes along whenever the target is selected.
+    :param fixed: cannot be changed on an existing resource.
+    """
+    return Field(
+        name=name,
+        role=Role.COPY,
+        key=key,
+        refs={"": to},
+        optional=optional,
+        part_of=part_of,
+        fixed=fixed,
+        unordered=unordered,
+    )
+
+
+def copy(
+    name: str,
+    *,
+    refs: Mapping[str, str] | None = None,
+    key: bool = False,
+    optional: bool = False,
+    since: str | None = None,
+    extension: str | None = None,
+    fixed: bool = False,
+    unordered: bool = False,
+    default: Any = None,
+    mapping: str | None = None,
+) -> Field:
+    """A field carried as it is, but for the ids that ``refs`` names inside it.
+
+    :param default: what a body without the field means.
+    :param fixed: cannot be changed on an existing resource.
+    :param unordered: a list whose order means nothing.
+    :param mapping: the section of the override file that renames its values.
+    """
+    return Field(
+        name=name,
+        role=Role.COPY,
+        key=key,
+        refs=refs or {},
+        optional=optional,
+        since=since,
+        extension=extension,
+        fixed=fixed,
+        unordered=unordered,
+        default=default,
+        mapping=mapping,
+    )
+
+
+def secret(name: str, *, since: str | None = None) -> Field:
+    """A field that is carried straight from cloud to cloud; only its digest is kept and compared."""
+    return Field(name=name, role=Role.SECRET, refs={}, since=since, fixed=True)
+
+
+def drop(name: str, *, why: str) -> Field:
+    """A field that is not carried, and why."""
+    return Field(name=name, role=Role.DROP, refs={}, why=why)
+
+
+class CloudAPI(Protocol):
+    """What a type needs of a cloud: raw JSON calls, with microversions negotiated and errors made ours.
+
+    ``path`` is below the service's endpoint, such as ``/servers/detail``; ``up_to`` is the newest
+    microversion that the caller understands: the call uses that or the cloud's newest, whichever is older.
+    Every method raises :class:`pumphouse.errors.CloudError`.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def project_id(self) -> str: ...
+    def list(
+        self,
+        service: Service,
+        path: str,
+        key: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        up_to: str | None = None,
+    ) -> list[dict[str, Any]]: ...
+    def get(
+        self,
+        service: Service,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        up_to: str | None = None,
+    ) -> dict[str, Any]: ...
+    def exists(self, service: Service, path: str) -> bool: ...
+    def post(
+        self,
+        service: Service,
+        path: str,
+        body: Any,
+        *,
+        up_to: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]: ...
+    def put(
+        self,
+        service: Service,
+        path: str,
+        body: Any = None,
+        *,
+        up_to: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]: ...
+    def patch(
+        self,
+        service: Service,
+        path: str,
+        body: Any,
+        *,
+        up_to: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]: ...
+    def delete(
+        self,
+        service: Service,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        up_to: str | None = None,
+    ) -> bool: ...
+    def microversion(self, service: Service, up_to: str) -> str: ...
+    def supports(self, service: Service, version: str) -> bool: ...
+    def has_extension(self, alias: str) -> bool: ...
+    def within(self, project_id: str, *, fresh: bool = False) -> Self: ...
+
+
+class Severity(StrEnum):
+    """How much a problem matters."""
+
+    BLOCK = "block"
+    WARNING = "warning"
+    LOST = "lost"
+    """A field or a state that cannot be carried."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something that planning found: what, and what to do about it."""
+
+    severity: Severity
+    summary: str
+    next_step: str = ""
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """A resource as it shall be on the destination: every id in ``fields`` is the destination's.
+
+    ``secrets`` are read from the source just before they are needed and are never kept.
+    """
+
+    source: Resource
+    fields: Mapping[str, Any]
+    project_id: str | None = None
+    secrets: Mapping[str, Any]
+
+    @property
+    def marker(self) -> str:
+        """What a marker on the destination says: the source's id."""
+        return self.source.ref.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How far an inventory reads where the API has no bulk list: only these projects, or all (None)."""
+
+    projects: frozenset[str] | None = None
+
+    def covers(self, project_id: str | None) -> bool:
+        """Whether a project is within reach."""
+        return self.projects is None or project_id in self.projects
+
+
+class Reference(NamedTuple):
+    """An id found in a field."""
+
+    field: Field
+    ref: Ref
+
+
+class ResourceType(ABC):
+    """One type of resource. Stateless: one instance serves all clouds and threads."""
+
+    name: ClassVar[str]
+    service: ClassVar[Service]
+    scope: ClassVar[ScopeLevel]
+    fields: ClassVar[tuple[Field, ...]]
+    steps: ClassVar[tuple[type[Any], ...]]
+    """The step classes of :mod:`pumphouse.steps`, in order."""
+    adopt: ClassVar[Adopt] = Adopt.SAME
+    after: ClassVar[tuple[str, ...]] = ()
+    """Types that must have been read before ``discover`` of this one (it looks things up in them)."""
+    acts_in_project: ClassVar[bool] = False
+    """Whether creating needs a token scoped to the owning project."""
+    workload: ClassVar[bool] = False
+    """Whether it is what the tenants run, rather than a meta-resource."""
+    mapping: ClassVar[str | None] = None
+    """The section of the override file that renames resources of this type."""
+    find_first: ClassVar[bool] = False
+    """Whether the cloud may have made it by itself, so that ``find`` must come before ``create``."""
+
+    # -- reading
+
+    @abstractmethod
+    def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterable[Resource]:
+        """Every resource of this type, by bulk lists. ``seen`` holds the types of ``after``."""
+
+    def survey(self, cloud: CloudAPI, *, reach: Reach) -> Mapping[str, Any]:
+        """Facts about the cloud as a whole that ``check`` needs, as small JSON."""
+        return {}
+
+    @abstractmethod
+    def show(self, cloud: CloudAPI, identity: str, *, project_id: str | None) -> Resource | None:
+        """One resource, or None if it is not there."""
+
+    def secrets(self, cloud: CloudAPI, identity: str) -> Mapping[str, Any]:
+        """The values of the secret fields, read from the source for immediate use."""
+        return {}
+
+    # -- deciding: these are pure
+
+    def selectable(self, resource: Resource) -> bool:
+        """Whether it can be moved by itself, rather than coming into being with something else."""
+        return True
+
+    def policy(self, resource: Resource) -> Policy:
+        """Whether it is moved or mapped."""
+        return Policy.MOVE
+
+    def tenants(self, resource: Resource, inventory: Inventory) -> Iterable[str]:
+        """The projects to which it belongs."""
+        return (resource.project_id,) if resource.project_id else ()
+
+    def needs(self, resource: Resource, inventory: Inventory) -> Iterable[Ref]:
+        """What it needs besides what its fields refer to."""
+        return ()
+
+    def identity(self, fields: Mapping[str, Any], *, policy: Policy = Policy.MOVE) -> tuple[Any, ...] | None:
+        """The values of the key fields, or None if it has no identity but its marker."""
+        values = tuple(_hashable(fields.get(field.name)) for field in self.fields if field.key)
+        return values or None
+
+    def refuse(self, resource: Resource, source: Inventory) -> Iterable[Problem]:
+        """Why it cannot be moved, or what is lost on the way, seen from the source alone."""
+        return ()
+
+    def check(self, want: Want, destination: Inventory, *, exists: bool) -> Iterable[Problem]:
+        """What stands in the way on the destination. Ids not made yet are missing from ``want``.
+
+        :param exists: whether the destination has it already (it will be updated or reused).
+        """
+        return ()
+
+    def size(self, resource: Resource) -> int:
+        """How many bytes of data move with it."""
+        return 0
+
+    # -- writing
+
+    @abstractmethod
+    def create(self, cloud: CloudAPI, want: Want) -> str:
+        """Make it with one request where the API allows, marker included, and return its id."""
+
+    def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
+        """What creating needs after the first request (marker, parts of it). Safe to repeat."""
+
+    def find(self, cloud: CloudAPI, want: Want) -> str | None:
+        """The one that an earlier attempt of ours made: by marker, else by identity; or None."""
+        return None
+
+    def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
+        """Change the given fields of an existing resource."""
+        raise TypeError(f"{self.name} cannot be changed")
+
+    @abstractmethod
+    def delete(self, cloud: CloudAPI, identity: str) -> bool:
+        """Remove it. False if it was already gone. Returns when it is gone or going."""
+
+    # -- derived
+
+    @classmethod
+    def carried(cls) -> tuple[Field, ...]:
+        """The fields that are carried."""
+        return tuple(field for field in cls.fields if field.role is not Role.DROP)
+
+    def references(self, fields: Mapping[str, Any]) -> Iterator[Reference]:
+        """Every id in the fields, with the field that holds it."""
+        for field in self.carried():
+            for path, target in field.refs.items():
+                for identity in _values(fields.get(field.name), _parts(path)):
+                    yield Reference(field, Ref(target, identity))
+
+    def resolve(self, fields: Mapping[str, Any], lookup: Callable[[Ref], str | None]) -> dict[str, Any]:
+        """The fields with every id replaced by what ``lookup`` gives."""
+        resolved = dict(fields)
+        for field in self.carried():
+            if field.name in resolved:
+                for path, target in field.refs.items():
+                    resolved[field.name] = _rewrite(resolved[field.name], _parts(path), target, lookup)
+        return resolved
+
+    def pick(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The carried fields of an API body. One that the cloud does not know is left out."""
+        return {
+            field.name: body[field.name] if body.get(field.name) is not None else field.default
+            for field in self.carried()
+            if field.name in body or not (field.since or field.extension)
+        }
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(path.split(".")) if path else ()
+
+
+def _values(value: Any, path: tuple[str, ...]) -> Iterator[str]:
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _values(item, path)
+    elif not path:
+        if value:
+            yield str(value)
+    elif isinstance(value, Mapping):
+        yield from _values(value.get(path[0]), path[1:])
+
+
+def _rewrite(value: Any, path: tuple[str, ...], target: str, lookup: Callable[[Ref], str | None]) -> Any:
+    if isinstance(value, list | tuple):
+        return [_rewrite(item, path, target, lookup) for item in value]
+    if not path:
+        return lookup(Ref(target, value)) if value else value
+    if isinstance(value, Mapping) and path[0] in value:
+        return {**value, path[0]: _rewrite(value[path[0]], path[1:], target, lookup)}
+    return value
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return tuple(sorted((name, _hashable(item)) for name, item in value.items()))
+    if isinstance(value, list | tuple):
+        return tuple(_hashable(item) for item in value)
+    return value
