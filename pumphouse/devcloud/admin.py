@@ -1,0 +1,88 @@
+"""``/_devcloud``: faults, holds, counts, writes, state and expired tokens, for tests in other processes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pumphouse.devcloud.errors import bad_request
+from pumphouse.devcloud.services import ADMIN
+
+if TYPE_CHECKING:
+    from pumphouse.devcloud.cloud import DevCloud
+    from pumphouse.devcloud.dispatch import ApiRequest
+
+
+@ADMIN.route("POST", "/faults", status=201)
+def add_fault(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
+    """Arm a fault: the fields of :class:`pumphouse.devcloud.faults.Injection`."""
+    options = request.json_object()
+    try:
+        injection = cloud.faults.add(**options)
+    except (TypeError, ValueError) as error:
+        raise bad_request(str(error)) from error
+    return {"id": injection.id}
+
+
+@ADMIN.route("GET", "/faults")
+def list_faults(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
+    """Armed and spent faults."""
+    return {"faults": cloud.faults.list()}
+
+
+@ADMIN.route("DELETE", "/faults")
+def clear_faults(cloud: DevCloud, request: ApiRequest) -> None:
+    """Disarm all."""
+    cloud.faults.clear()
+
+
+@ADMIN.route("POST", "/holds", status=201)
+def set_hold(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
+    """``{"nth": N, "when": "before" | "after"}``: hold the Nth write from now on."""
+    options = request.json_object()
+    try:
+        cloud.holds.set(int(options.get("nth", 1)), options.get("when", "before"))
+    except (TypeError, ValueError) as error:
+        raise bad_request(str(error)) from error
+    return cloud.holds.status()
+
+
+@ADMIN.route("GET", "/holds", locked=False)
+def show_hold(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
+    """What is held now."""
+    return cloud.holds.status()
+
+
+@ADMIN.route("POST", "/holds/release", locked=False)
+def release_hold(cloud: DevCloud, request: ApiRequest) -> None:
+    """Let the held request go."""
+    cloud.holds.release()
+
+
+@ADMIN.route("GET", "/counts")
+def counts(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
+    """Requests by operation, and how many writes."""
+    return {"requests": cloud.counts.requests, "writes": len(cloud.counts.writes)}
+
+
+@ADMIN.route("DELETE", "/counts")
+def reset_counts(cloud: DevCloud, request: ApiRequest) -> None:
+    """Count from nothing again."""
+    cloud.counts.reset()
+
+
+@ADMIN.route("GET", "/writes")
+def writes(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
+    """The writing requests in order."""
+    return {"writes": cloud.counts.writes}
+
+
+@ADMIN.route("GET", "/state")
+def state(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
+    """The whole state; ``?raw=1`` keeps ids and times."""
+    return cloud.state(raw=request.arg("raw") in ("1", "true", ""))
+
+
+@ADMIN.route("POST", "/expire-tokens")
+def expire_tokens(cloud: DevCloud, request: ApiRequest) -> None:
+    """Every token ends now."""
+    cloud.expire_tokens()
