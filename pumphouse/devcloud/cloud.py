@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pumphouse.devcloud import services
 from pumphouse.devcloud.dispatch import Dispatcher
@@ -44,9 +44,9 @@ ADMIN_PASSWORD = "admin-secret"  # noqa: S105 - the embedded clouds' well-known 
 class DevCloud:
     """An OpenStack-compatible cloud on loopback.
 
-    ``timings`` overrides the seconds of :data:`TIMINGS` by kind; ``seed`` makes ids repeatable; ``microversions`` lowers
-    a service's newest microversion (``{"compute": "2.60"}``) to play an older cloud; ``port`` 0 picks a free one.
-    State lives in memory, bytes and the Keystone database below ``directory``.
+    ``timings`` overrides the seconds of :data:`TIMINGS` by kind; ``seed`` makes ids repeatable;
+    ``microversions`` lowers a service's newest microversion (``{"compute": "2.60"}``) to play an older cloud;
+    ``port`` 0 picks a free one. State lives in memory, bytes and the Keystone database below ``directory``.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class DevCloud:
             for setup in service.setups:
                 setup(self)
 
-    # -- life ---------------------------------------------------------------------------------------------------
+    # -- life
 
     def start(self) -> str:
         """Serve; the cloud's base URL."""
@@ -104,7 +104,7 @@ class DevCloud:
         self.faults.clear()
         self._server.stop()
 
-    def __enter__(self) -> DevCloud:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -126,7 +126,7 @@ class DevCloud:
         """The same as a URL for SQLAlchemy."""
         return f"sqlite:///{self.keystone_database}"
 
-    # -- state --------------------------------------------------------------------------------------------------
+    # -- state
 
     def table(self, name: str) -> Table:
         """A declared table; KeyError when no service declares it."""
@@ -139,7 +139,10 @@ class DevCloud:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Hold the lock, with all changes that are due applied. Handlers run inside one, unless ``locked=False``."""
+        """Hold the lock, with all changes that are due applied.
+
+        Handlers run inside one, unless ``locked=False``.
+        """
         with self.lock:
             self.settle()
             yield
@@ -152,14 +155,16 @@ class DevCloud:
         """A UUID without dashes, as Keystone uses."""
         return uuid.UUID(int=self.random.getrandbits(128), version=4).hex
 
-    # -- time ---------------------------------------------------------------------------------------------------
+    # -- time
 
     def now(self) -> datetime:
         """The time, UTC. While a change is applied it is the time at which the change was due."""
         return self._settling or datetime.now(UTC)
 
     def later(self, kind: str, change: Callable[[], None]) -> None:
-        """Apply ``change`` after the seconds of this kind (:data:`TIMINGS`): before the first request that could see it.
+        """Apply ``change`` after the seconds of this kind (:data:`TIMINGS`).
+
+        It is applied before the first request that could see it.
 
         The change must look again whether its row is still there and still as expected.
         """
@@ -178,7 +183,7 @@ class DevCloud:
         finally:
             self._settling = None
 
-    # -- looking in ---------------------------------------------------------------------------------------------
+    # -- looking in
 
     def state(self, *, raw: bool = False) -> State:
         """Everything the cloud holds, normalised (see state.py); ``raw`` keeps ids and times."""
@@ -198,7 +203,7 @@ def _version(text: str) -> Version:
 
 def clouds_yaml(clouds: Mapping[str, DevCloud]) -> str:
     """A clouds.yaml with the admin of every cloud."""
-    import yaml  # noqa: PLC0415 - only needed here; keeps start-up quick
+    import yaml
 
     def entry(cloud: DevCloud) -> dict[str, Any]:
         return {

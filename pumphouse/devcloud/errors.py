@@ -1,7 +1,7 @@
 """Faults: how a handler refuses a request, and how each service words a refusal.
 
-Raise :class:`Fault` (or one of the short helpers) from a handler. The dispatcher renders it in the body shape of
-the service that was asked, because clients take these bodies apart.
+Raise :class:`Fault` (or one of the short helpers) from a handler. The dispatcher renders it in the body shape
+of the service that was asked, because clients take these bodies apart.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from pumphouse.devcloud.http import Response
 UNAUTHENTICATED = "The request you have made requires authentication."
 
 
-class Fault(Exception):  # noqa: N818 - OpenStack's own word for an error answer
+class Fault(Exception):
     """A refusal: HTTP ``status``, ``message``, and for Neutron the ``type`` of the error.
 
-    ``type`` overrides the key that Nova and Cinder derive from the status; ``headers`` are added to the answer.
+    ``type`` overrides the key that Nova and Cinder derive from the status; ``headers`` are added to the
+    answer.
     """
 
     def __init__(
@@ -122,7 +123,10 @@ def image_fault(fault: Fault) -> Response:
 
 
 def unauthenticated(auth_url: str) -> Response:
-    """A missing, unknown or expired token: the same 401 from every service, as their common middleware gives it."""
+    """A missing, unknown or expired token.
+
+    The same 401 from every service, as their common middleware gives it.
+    """
     fault = Fault(401, UNAUTHENTICATED, headers={"WWW-Authenticate": f'Keystone uri="{auth_url}"'})
     return identity_fault(fault)
 

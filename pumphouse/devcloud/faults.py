@@ -20,11 +20,12 @@ ACTIONS = ("status", "delay", "drop", "half_body", "stall", "server_error")
 class Injection:
     """A fault to inject.
 
-    Matches ``method`` (``*``: any) and ``path``, a glob over the path without the host (``/compute/*/servers``).
-    ``after`` matching requests pass first, then ``times`` are hit (0: all). Actions: ``status`` (answer ``code`` with
-    ``headers`` and ``body``), ``delay`` (``seconds``), ``drop`` (a TCP reset ``when`` = before | after the request was
-    applied), ``half_body``, ``stall`` (no answer for ``seconds``, or until the fault is cleared, then a reset),
-    ``server_error`` (the next server that is created ends in ERROR; ``path`` matches its name).
+    Matches ``method`` (``*``: any) and ``path``, a glob over the path without the host
+    (``/compute/*/servers``). ``after`` matching requests pass first, then ``times`` are hit (0: all).
+    Actions: ``status`` (answer ``code`` with ``headers`` and ``body``), ``delay`` (``seconds``), ``drop`` (a
+    TCP reset ``when`` = before | after the request was applied), ``half_body``, ``stall`` (no answer for
+    ``seconds``, or until the fault is cleared, then a reset), ``server_error`` (the next server that is
+    created ends in ERROR; ``path`` matches its name).
     """
 
     action: str

@@ -28,7 +28,10 @@ class Files:
         return self.path(kind, file_id).exists()
 
     def create(self, kind: str, file_id: str, *, size: int, source: Path | None = None) -> Path:
-        """A file of at least ``size`` bytes that begins with the bytes of ``source``; the rest are zeros, a hole."""
+        """A file of at least ``size`` bytes that begins with the bytes of ``source``.
+
+        The rest are zeros, a hole.
+        """
         target = self.path(kind, file_id)
         if source is None:
             target.write_bytes(b"")

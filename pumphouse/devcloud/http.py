@@ -1,7 +1,7 @@
-"""The HTTP server that owns its sockets, so that resets, half bodies and stalls can be produced on purpose.
+"""The HTTP server, which owns its sockets, so that resets, half bodies and stalls can be produced.
 
-HTTP/1.1 with keep-alive on the standard library's threading server: one thread per connection, TCP_NODELAY, and
-headers and body sent together.
+HTTP/1.1 with keep-alive on the standard library's threading server: one thread per connection, TCP_NODELAY,
+and headers and body sent together.
 """
 
 from __future__ import annotations
@@ -39,8 +39,11 @@ Body = bytes | Mapping[str, Any] | list[Any] | BinaryIO | Iterable[bytes] | None
 
 @dataclass
 class Response:
-    """An answer. ``body``: a mapping or list (sent as JSON), bytes, an open file (sent whole from its position) or
-    an iterable of bytes (sent chunked). ``wire`` is set by fault injection only."""
+    """An answer.
+
+    ``body``: a mapping or list (sent as JSON), bytes, an open file (sent whole from its position) or an
+    iterable of bytes (sent chunked). ``wire`` is set by fault injection only.
+    """
 
     status: int = 200
     body: Body = None

@@ -16,7 +16,10 @@ Where = Callable[[Row], bool]
 
 
 def limit_of(request: ApiRequest, *, maximum: int | None = MAX_LIMIT) -> int | None:
-    """The page's size; the maximum when it is larger or not given (None: no maximum). 400 when it is no number."""
+    """The page's size; the maximum when it is larger or not given (None: no maximum).
+
+    400 when it is no number.
+    """
     text = request.arg("limit")
     if text is None or text == "":
         return maximum
@@ -42,8 +45,8 @@ def page(
 ) -> tuple[list[Row], bool]:
     """One page of a table and whether there is more.
 
-    ``by`` selects through an index, ``where`` filters. ``sort``: (field, descending) pairs; without it rows come by
-    age and nothing is scanned. ``no_marker`` makes the error for a marker that is not there.
+    ``by`` selects through an index, ``where`` filters. ``sort``: (field, descending) pairs; without it rows
+    come by age and nothing is scanned. ``no_marker`` makes the error for a marker that is not there.
     """
     limit = limit_of(request, maximum=maximum)
     marker = request.arg("marker") or None
@@ -96,7 +99,7 @@ def _sortable(value: Any) -> Any:
 
 
 def sort_of(request: ApiRequest, *, default: str = "created_at") -> list[tuple[str, bool]] | None:
-    """The sort that a request asks for (``sort_key``/``sort_dir``, or Cinder's and Glance's ``sort=key:dir,...``).
+    """The sort that a request asks for: ``sort_key`` and ``sort_dir``, or ``sort=key:dir,...``.
 
     None for the default order, newest first, which needs no sorting.
     """

@@ -19,9 +19,12 @@ Setup = Callable[["DevCloud"], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """One operation. ``role``: what the token must have (None: any token), ``auth`` False: no token asked for,
-    ``locked`` False: the handler streams and takes the cloud's lock itself, ``since``/``until``: microversions,
-    both inclusive, ``status``: of an answer given as a plain body."""
+    """One operation.
+
+    ``role``: what the token must have (None: any token), ``auth`` False: no token asked for, ``locked``
+    False: the handler streams and takes the cloud's lock itself, ``since``/``until``: microversions, both
+    inclusive, ``status``: of an answer given as a plain body.
+    """
 
     service: Service
     method: str
@@ -106,8 +109,9 @@ class Service:
     ) -> Callable[[Handler], Handler]:
         """Decorate a handler ``(cloud, request, **path parameters) -> Response | dict | None``.
 
-        ``role`` is the service's ``read_role`` for GET and ``write_role`` otherwise, unless given; None lets any
-        token in (the handler decides). ``policy`` is what a refusal names. A handler may carry several routes.
+        ``role`` is the service's ``read_role`` for GET and ``write_role`` otherwise, unless given; None lets
+        any token in (the handler decides). ``policy`` is what a refusal names. A handler may carry several
+        routes.
         """
         if role == "":
             role = self.read_role if method in ("GET", "HEAD") else self.write_role

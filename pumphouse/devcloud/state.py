@@ -26,7 +26,10 @@ _ROUNDS = 4
 
 
 def snapshot(cloud: DevCloud, *, raw: bool) -> State:
-    """``{"tables": {name: [row, ...]}, "files": {"volumes:data": {"sha256", "size"}}}``. Called under the lock."""
+    """``{"tables": {name: [row, ...]}, "files": {"volumes:data": {"sha256", "size"}}}``.
+
+    Called under the lock.
+    """
     shown = {name: table for name, table in sorted(cloud.tables.items()) if not table.spec.hidden}
     symbols = {} if raw else _symbols(shown)
     tables: State = {}
@@ -77,7 +80,10 @@ def _replace(value: Any, symbols: Mapping[str, str]) -> Any:
 
 
 def _symbols(tables: Mapping[str, Table]) -> dict[str, str]:
-    """Symbols by id. Rows of equal names are told apart by what they hold and what they refer to, not by their ids."""
+    """Symbols by id.
+
+    Rows of equal names are told apart by what they hold and what they refer to, not by their ids.
+    """
     labels: dict[str, str] = {}
     contents: dict[str, Row] = {}
     for name, table in tables.items():

@@ -46,7 +46,10 @@ class Order:
             self._places = {key: place for place, key in enumerate(self._places)}
 
     def walk(self, *, after: Key | None = None, reverse: bool = False) -> Iterator[Key]:
-        """The keys, beginning behind ``after`` (KeyError when it is unknown), newest first when ``reverse``."""
+        """The keys, from the first.
+
+        Or beginning behind ``after`` (KeyError when it is unknown), newest first when ``reverse``.
+        """
         step = -1 if reverse else 1
         place = (len(self._keys) - 1 if reverse else 0) if after is None else self._places[after] + step
         while 0 <= place < len(self._keys):
@@ -60,9 +63,10 @@ class Order:
 class TableSpec:
     """The declaration of a table.
 
-    ``key`` gives a row's key (its ``id`` unless told otherwise); ``indexes`` are the fields that :meth:`Table.find` and
-    :meth:`Table.page` can select by. For ``/_devcloud/state``: ``label`` names the fields that make a row's symbolic
-    name, ``volatile`` the fields left out, ``hidden`` leaves the whole table out.
+    ``key`` gives a row's key (its ``id`` unless told otherwise); ``indexes`` are the fields that
+    :meth:`Table.find` and :meth:`Table.page` can select by. For ``/_devcloud/state``: ``label`` names the
+    fields that make a row's symbolic name, ``volatile`` the fields left out, ``hidden`` leaves the whole
+    table out.
     """
 
     name: str
@@ -75,7 +79,10 @@ class TableSpec:
 
 @dataclass
 class Table:
-    """Rows by key, in order of creation. Rows are plain dicts; change indexed fields through :meth:`update` only."""
+    """Rows by key, in order of creation.
+
+    Rows are plain dicts; change indexed fields through :meth:`update` only.
+    """
 
     spec: TableSpec
     _rows: dict[Key, Row] = field(default_factory=dict)
@@ -165,8 +172,10 @@ class Table:
     def walk(
         self, *, by: tuple[str, Hashable] | None = None, after: Key | None = None, reverse: bool = False
     ) -> Iterator[Row]:
-        """Rows in order (``reverse``: newest first), of one index value when ``by`` is given, beginning behind the
-        marker ``after``; KeyError when the marker is not among them. Take what you need and stop: nothing is scanned.
+        """Rows in order, newest first when ``reverse``.
+
+        Of one index value when ``by`` is given, beginning behind the marker ``after``;
+        KeyError when the marker is not among them. Take what you need and stop: nothing is scanned.
         """
         if by is None:
             order: Order | None = self._order

@@ -9,8 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """A valid token. ``roles`` holds the names of all roles, implied ones included; at most one of ``project_id``,
-    ``domain_id`` and ``system`` is set. ``body`` is what Keystone tells about it."""
+    """A valid token.
+
+    ``roles`` holds the names of all roles, implied ones included; at most one of ``project_id``,
+    ``domain_id`` and ``system`` is set. ``body`` is what Keystone tells about it.
+    """
 
     id: str
     user_id: str
