@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from oslo_config import cfg
+
+_MAKERS: Final[Mapping[type[Any], Callable[..., cfg.Opt]]] = MappingProxyType(
+    {bool: cfg.BoolOpt, float: cfg.FloatOpt, int: cfg.IntOpt, str: cfg.StrOpt}
+)
 
 
 def option(default: Any, text: str, *, sample: str | None = None, **how: Any) -> Any:
@@ -22,8 +27,8 @@ def option(default: Any, text: str, *, sample: str | None = None, **how: Any) ->
     metadata = {"help": text, "how": how, "sample": sample}
     shown = not how.get("secret", False)
     if callable(default):
-        return field(default_factory=default, repr=shown, metadata=metadata)
-    return field(default=default, repr=shown, metadata=metadata)
+        return dataclasses.field(default_factory=default, repr=shown, metadata=metadata)
+    return dataclasses.field(default=default, repr=shown, metadata=metadata)
 
 
 def options_of(kind: type[Any]) -> list[cfg.Opt]:
@@ -45,10 +50,7 @@ def _option(declared: dataclasses.Field[Any], type_: type[Any]) -> cfg.Opt:
     if issubclass(type_, StrEnum):
         how["choices"] = [(str(one), text) for one, text in how["choices"].items()]
         return cfg.StrOpt(declared.name, **how)
-    make: Callable[..., cfg.Opt] = {int: cfg.IntOpt, float: cfg.FloatOpt, bool: cfg.BoolOpt, str: cfg.StrOpt}[
-        type_
-    ]
-    return make(declared.name, **how)
+    return _MAKERS[type_](declared.name, **how)
 
 
 def values_of(options: cfg.ConfigOpts, group: str, kind: type[Any]) -> Any:
