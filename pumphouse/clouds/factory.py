@@ -1,0 +1,112 @@
+"""clouds.yaml -> Cloud: found and read as every OpenStack tool does."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import yaml
+from keystoneauth1 import exceptions as ks
+from keystoneauth1.session import Session
+from openstack import exceptions as sdk
+from openstack.config import OpenStackConfig
+from openstack.config import loader as sdk_loader
+from openstack.config.cloud_region import CloudRegion
+from openstack.connection import Connection
+
+from pumphouse import errors
+from pumphouse.clouds.cloud import Cloud, Shared
+from pumphouse.clouds.http import Settings, http_session
+from pumphouse.clouds.sender import Sender
+from pumphouse.clouds.throttle import Limiter
+from pumphouse.resource import Service
+
+
+class Clouds:
+    """The clouds that the operator has.
+
+    :param files: clouds.yaml files instead of those that every OpenStack tool looks for; the first that is
+        there is read. ``OS_CLIENT_CONFIG_FILE`` comes before both.
+    """
+
+    def __init__(self, *, settings: Settings | None = None, files: Sequence[str] | None = None) -> None:
+        self._settings = settings or Settings()
+        self._files = list(files) if files is not None else None
+
+    def names(self) -> list[str]:
+        """The clouds' names, sorted."""
+        with _config_errors("clouds.yaml"):
+            return sorted(name for name in self._config(None).get_cloud_names() if name != "defaults")
+
+    def open(self, name: str) -> Cloud:
+        """A cloud with a valid token.
+
+        Raises :class:`pumphouse.errors.UnknownCloud`, :class:`pumphouse.errors.BadConfig` or
+        :class:`pumphouse.errors.CloudError`.
+        """
+        known = self.names()
+        if name not in known:
+            clouds, files = ", ".join(known) or "none", ", ".join(self._looked_at())
+            raise errors.UnknownCloud(
+                f"there is no cloud {name!r} in clouds.yaml",
+                next_step=f"Known clouds: {clouds}. Looked at: {files}",
+            )
+        limiters = {
+            service: Limiter(in_flight=self._settings.in_flight, per_second=self._settings.per_second)
+            for service in Service
+        }
+        http = http_session(self._settings)
+        with _config_errors(name):
+            region = self._config(partial(Session, session=http)).get_one(cloud=name)
+
+        discovery = threading.RLock()
+
+        def sender_for(project_id: str) -> Sender:
+            scoped = _rescoped(region, project_id) if project_id else region
+            return Sender(name, scoped, self._settings, limiters, discovery=discovery)
+
+        shared = Shared(settings=self._settings, http=http, sender_for=sender_for)
+        cloud = Cloud(name, sender_for(""), shared)
+        cloud.access()
+        return cloud
+
+    def _config(self, session_constructor: Any) -> OpenStackConfig:
+        return OpenStackConfig(
+            config_files=self._files, session_constructor=session_constructor, app_name="pumphouse"
+        )
+
+    def _looked_at(self) -> list[str]:
+        """The files that a clouds.yaml was looked for in; of the usual ones those that are there."""
+        override = os.environ.get("OS_CLIENT_CONFIG_FILE")
+        first = [override] if override else []
+        if self._files is not None:
+            return first + self._files
+        usual = [path for path in sdk_loader.CONFIG_FILES if path.endswith(".yaml")]
+        return first + ([path for path in usual if os.path.exists(path)] or usual)  # noqa: PTH110 - str in, str out
+
+
+def _rescoped(region: CloudRegion, project_id: str) -> CloudRegion:
+    """The same entry of clouds.yaml with a token for another project; discovery is not done again."""
+    with _config_errors(region.name):
+        return Connection(config=region).connect_as(project_id=project_id).config
+
+
+@contextmanager
+def _config_errors(name: str) -> Iterator[None]:
+    """What is wrong with clouds.yaml, as one clear line."""
+    try:
+        yield
+    except yaml.YAMLError as failure:
+        mark = getattr(failure, "problem_mark", None)
+        where = f" (line {mark.line + 1} of {mark.name})" if mark else ""
+        raise errors.BadConfig(f"clouds.yaml is not YAML{where}", next_step="Correct the file.") from failure
+    except (ks.ClientException, sdk.SDKException, OSError) as failure:
+        raise errors.BadConfig(
+            f"clouds.yaml: {failure}",
+            cloud=name,
+            next_step="Correct this cloud's entry in clouds.yaml.",
+        ) from failure

@@ -1,0 +1,317 @@
+"""One request to a service: limits, time-outs, errors of our tree, and repeats where they are safe.
+
+What is repeated, at most ``Settings.attempts`` times, with doubling waits or those of Retry-After:
+
+* anything that did not reach the service: no token, no connection, 429, 503;
+* 500, 502, 504, a reset, a silence or half an answer: only if doing it twice is doing it once. Any other
+  request ends as :class:`pumphouse.errors.Unsure`, and the caller looks before it repeats.
+
+A 401 is answered by one new token.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, TypeVar
+
+import requests
+from keystoneauth1 import adapter
+from keystoneauth1 import exceptions as ks
+from openstack import exceptions as sdk
+from openstack import proxy
+from openstack.config.cloud_region import CloudRegion
+
+from pumphouse import errors
+from pumphouse.clouds import failures
+from pumphouse.clouds.http import Settings
+from pumphouse.clouds.throttle import Limiter
+from pumphouse.resource import Service
+
+LOG = logging.getLogger("pumphouse.clouds.requests")
+T = TypeVar("T")
+
+# The major version that this code speaks, per service.
+_MAJOR = {
+    Service.IDENTITY: "3",
+    Service.COMPUTE: "2",
+    Service.IMAGE: "2",
+    Service.NETWORK: "2",
+    Service.VOLUME: "3",
+}
+_NOT_APPLIED = frozenset({429, 503})
+_MAYBE_APPLIED = frozenset({500, 502, 504})
+# PUTs by method, yet actions by nature: a second one is refused.
+_ACTIONS = ("/add_router_interface", "/remove_router_interface")
+
+
+class Client(proxy.Proxy):
+    """The SDK's proxy of one service without the SDK's cache and statistics around each request."""
+
+    def request(self, url: str, method: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+        """Send as keystoneauth's adapter does: endpoint, token and microversion are its business."""
+        return adapter.Adapter.request(self, url, method, **kwargs)
+
+
+class Answer(NamedTuple):
+    """A response below 300, or the 404 of a DELETE, and whether an earlier attempt may have done it."""
+
+    response: requests.Response
+    doubtful: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request, as its caller gives it."""
+
+    service: Service
+    method: str
+    path: str
+    params: Mapping[str, Any] | None = None
+    body: Any = None
+    headers: Mapping[str, str] | None = None
+    microversion: str | None = None
+    options: Mapping[str, Any] | None = None
+    """More for the HTTP library: ``data``, ``stream``, ``redirect``."""
+    once: bool = False
+    """Never repeat, whatever happens: the body can be read only once."""
+    transfer: bool = False
+    """The request may take hours: it takes its turn, but no slot."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether doing it twice is the same as doing it once."""
+        if self.method == "PATCH":
+            # A JSON patch that removes fails the second time; one that sets is the same twice.
+            return not (isinstance(self.body, list) and any(op.get("op") == "remove" for op in self.body))
+        return self.method != "POST" and not self.path.endswith(_ACTIONS)
+
+
+class _Trouble(Exception):
+    """An attempt failed. ``wait`` is what the service asked for, in seconds."""
+
+    def __init__(
+        self,
+        error: errors.CloudError,
+        *,
+        transient: bool = False,
+        maybe_applied: bool = False,
+        wait: float | None = None,
+        token_refused: bool = False,
+    ) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.transient = transient
+        self.maybe_applied = maybe_applied
+        self.wait = wait
+        self.token_refused = token_refused
+
+
+class Sender:
+    """Sends requests for one project of one cloud. Threads may share it."""
+
+    def __init__(
+        self,
+        name: str,
+        region: CloudRegion,
+        settings: Settings,
+        limiters: Mapping[Service, Limiter],
+        *,
+        discovery: threading.RLock,
+    ) -> None:
+        self._name = name
+        self._region = region
+        self._settings = settings
+        self._limiters = limiters
+        self._clients: dict[Service, Client] = {}
+        # One for all projects of a cloud, so that each service is asked for its versions once.
+        self._discovery = discovery
+
+    @property
+    def region(self) -> CloudRegion:
+        """The cloud's entry of clouds.yaml, with this project's credentials."""
+        return self._region
+
+    def client(self, service: Service) -> Client:
+        """The service's client, with its endpoint discovered, so that threads find it warm."""
+        with self._discovery:
+            if service not in self._clients:
+                if not (
+                    self._region.get_endpoint(service) or self._region.get_endpoint_from_catalog(service)
+                ):
+                    raise ks.EndpointNotFound(service)
+                major = _MAJOR[service]
+                client = self._region.get_session_client(
+                    service,
+                    constructor=Client,
+                    min_version=major,
+                    max_version=f"{major}.latest",
+                    allow_version_hack=True,
+                )
+                client.get_endpoint()
+                self._clients[service] = client
+            return self._clients[service]
+
+    def reauthenticate(self) -> None:
+        """Forget the token; the next request gets a new one."""
+        self._region.get_session().invalidate()
+
+    def send(self, call: Call) -> Answer:
+        """Send it, again where that is safe. Raises :class:`pumphouse.errors.CloudError`."""
+        return Answer(*self._persist(call, lambda: self._limited(call)))
+
+    def guarded(self, service: Service, what: str, work: Callable[[], T]) -> T:
+        """Do something with the SDK (token, catalogue, discovery) under the same rules as a request."""
+        call = Call(service=service, method="GET", path=what)
+        return self._persist(call, lambda: self._prepare(call, work))[0]
+
+    def _persist(self, call: Call, attempt: Callable[[], T]) -> tuple[T, bool]:
+        """What the first attempt that succeeds gives, and whether an earlier one may have been applied."""
+        tried, doubtful, new_token = 0, False, False
+        while True:
+            tried += 1
+            try:
+                return attempt(), doubtful
+            except _Trouble as trouble:
+                if trouble.token_refused and not new_token and not call.once:
+                    new_token = True
+                    tried -= 1
+                    self.reauthenticate()
+                    continue
+                doubtful = doubtful or trouble.maybe_applied
+                if trouble.maybe_applied and (call.once or not call.repeatable):
+                    raise self._unsure(call, trouble.error) from trouble.__cause__
+                if not trouble.transient or call.once or tried >= self._settings.attempts:
+                    raise trouble.error from trouble.__cause__
+                self._wait(call, trouble, tried)
+
+    def _limited(self, call: Call) -> requests.Response:
+        limiter = self._limiters[call.service]
+        if call.transfer:
+            limiter.turn()
+            return self._once(call)
+        with limiter.slot():
+            return self._once(call)
+
+    def _once(self, call: Call) -> requests.Response:
+        """One attempt: everything that comes before the request apart from the request itself."""
+        client = self._prepare(call, lambda: self._ready(call.service))
+        place = self._place(call)
+        start = time.monotonic()
+        try:
+            response = client.request(
+                call.path,
+                call.method,
+                params=call.params,
+                json=call.body,
+                headers={"Accept": "application/json"} | dict(call.headers or {}),
+                microversion=call.microversion,
+                raise_exc=False,
+                log=False,
+                allow_reauth=False,
+                connect_retries=0,
+                status_code_retries=0,
+                **(call.options or {}),
+            )
+        except ks.ClientException as failure:
+            self._log(call, "no answer", start, "")
+            reached = not failures.never_sent(failure)
+            error = failures.from_exception(place, failure)
+            # A certificate does not become trusted by asking again.
+            transient = not isinstance(failure, ks.SSLError)
+            raise _Trouble(error, transient=transient, maybe_applied=reached and transient) from failure
+        self._log(call, str(response.status_code), start, failures.request_id(response))
+        status = response.status_code
+        if status < 300 or (status == 404 and call.method == "DELETE"):
+            return response
+        raise _Trouble(
+            failures.from_response(place, response),
+            transient=status in _NOT_APPLIED | _MAYBE_APPLIED,
+            maybe_applied=status in _MAYBE_APPLIED,
+            wait=retry_after(response) if status in _NOT_APPLIED else None,
+            token_refused=status == 401,
+        )
+
+    def _ready(self, service: Service) -> Client:
+        client = self.client(service)
+        client.session.get_auth_headers()
+        return client
+
+    def _prepare(self, call: Call, work: Callable[[], T]) -> T:
+        """Token, catalogue and discovery. Whatever fails here, the request itself was not sent."""
+        try:
+            return work()
+        except ks.HttpError as failure:
+            status = int(failure.http_status or 0)
+            transient = status in _NOT_APPLIED | _MAYBE_APPLIED
+            raise _Trouble(
+                failures.from_exception(self._place(call), failure), transient=transient
+            ) from failure
+        except (ks.ClientException, sdk.SDKException) as failure:
+            transient = isinstance(failure, ks.ConnectionError) and not isinstance(failure, ks.SSLError)
+            raise _Trouble(
+                failures.from_exception(self._place(call), failure), transient=transient
+            ) from failure
+
+    def _unsure(self, call: Call, error: errors.CloudError) -> errors.CloudError:
+        return errors.Unsure(
+            f"{error.message}; it may have been applied all the same",
+            service=call.service,
+            method=call.method,
+            path=call.path,
+            status=error.status,
+            cloud=self._name,
+            request_id=error.request_id,
+        )
+
+    def _wait(self, call: Call, trouble: _Trouble, attempt: int) -> None:
+        delay = self._delay(attempt, trouble.wait)
+        LOG.info("%s: trying again in %.1f s", trouble, delay)
+        if trouble.wait is not None:
+            self._limiters[call.service].hold_off(delay)
+        time.sleep(delay)
+
+    def _delay(self, attempt: int, wanted: float | None) -> float:
+        """What the service asked for, or a doubling wait, jittered so that threads do not march in step."""
+        doubled: float = self._settings.backoff * 2 ** (attempt - 1)
+        wait = doubled * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        return min(max(wait, wanted or 0.0), self._settings.longest_wait)
+
+    def _place(self, call: Call) -> failures.Place:
+        return failures.Place(
+            cloud=self._name, service=call.service, method=call.method, path=call.path, body=call.body
+        )
+
+    def _log(self, call: Call, outcome: str, start: float, request_id: str) -> None:
+        LOG.debug(
+            "%s %s %s %s: %s in %.3f s %s",
+            self._name,
+            call.service,
+            call.method,
+            call.path,
+            outcome,
+            time.monotonic() - start,
+            request_id,
+        )
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """The seconds that a Retry-After header asks for, be it a number or a date; None without one."""
+    text = response.headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    if text.isdigit():
+        return float(text)
+    try:
+        until = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())
