@@ -38,7 +38,9 @@ def differences(
 
 
 def same(field: Field, want: Any, have: Any) -> bool:
-    """Whether two values of a field mean the same."""
+    """Whether two values of a field mean the same; of an ``at_least`` field, whether all wanted is there."""
+    if field.at_least and isinstance(want, list | tuple) and isinstance(have, list | tuple):
+        return set(map(_canonical, want)) <= set(map(_canonical, have))
     if field.unordered and isinstance(want, list | tuple) and isinstance(have, list | tuple):
         return sorted(map(_canonical, want)) == sorted(map(_canonical, have))
     return _canonical(want) == _canonical(have)

@@ -42,6 +42,8 @@ class Adopt(StrEnum):
     """Use it as it is; say what differs."""
     SAME = "same"
     """Use it if every carried field is the same, else it is a conflict."""
+    SET = "set"
+    """It is a setting, which is always there: change it to what is wanted."""
     NEVER = "never"
     """It is a conflict: a name clash."""
 
@@ -68,7 +70,8 @@ class Field:
     """One declared field of a type.
 
     Made by :func:`key`, :func:`ref`, :func:`copy`, :func:`secret` and :func:`drop`. ``refs`` maps a path inside the value ("" is the value itself) to the type that the id there points to.
-    A list on the way is walked. ``since`` is the oldest microversion and ``extension`` the network extension
+    A list on the way is walked. ``at_least`` is a list of which the destination may have more: what others
+    were granted stays theirs. ``since`` is the oldest microversion and ``extension`` the network extension
     that a cloud must offer for the field; a cloud without it cannot carry the field, and the plan says so.
     """
 
@@ -82,6 +85,7 @@ class Field:
     extension: str | None = None
     fixed: bool = False
     unordered: bool = False
+    at_least: bool = False
     default: Any = None
     mapping: str | None = None
     why: str = ""
@@ -104,12 +108,14 @@ def ref(
     part_of: bool = False,
     fixed: bool = True,
     unordered: bool = True,
+    at_least: bool = False,
 ) -> Field:
     """An id, or a list of ids, of resources of the type ``to``: an edge of the graph and an id to rewrite.
 
     :param optional: the target is not pulled into a plan for this alone; without it the field is lost.
     :param part_of: this resource comes along whenever the target is selected.
     :param fixed: cannot be changed on an existing resource.
+    :param at_least: the destination may have more of them.
     """
     return Field(
         name=name,
@@ -120,6 +126,7 @@ def ref(
         part_of=part_of,
         fixed=fixed,
         unordered=unordered,
+        at_least=at_least,
     )
 
 
@@ -133,6 +140,7 @@ def copy(
     extension: str | None = None,
     fixed: bool = False,
     unordered: bool = False,
+    at_least: bool = False,
     default: Any = None,
     mapping: str | None = None,
 ) -> Field:
@@ -141,6 +149,7 @@ def copy(
     :param default: what a body without the field means.
     :param fixed: cannot be changed on an existing resource.
     :param unordered: a list whose order means nothing.
+    :param at_least: a list of which the destination may have more.
     :param mapping: the section of the override file that renames its values.
     """
     return Field(
@@ -153,6 +162,7 @@ def copy(
         extension=extension,
         fixed=fixed,
         unordered=unordered,
+        at_least=at_least,
         default=default,
         mapping=mapping,
     )
@@ -312,8 +322,6 @@ class ResourceType(ABC):
     """Whether creating needs a token scoped to the owning project."""
     workload: ClassVar[bool] = False
     """Whether it is what the tenants run, rather than a meta-resource."""
-    mapping: ClassVar[str | None] = None
-    """The section of the override file that renames resources of this type."""
     find_first: ClassVar[bool] = False
     """Whether the cloud may have made it by itself, so that ``find`` must come before ``create``."""
 
@@ -409,12 +417,16 @@ class ResourceType(ABC):
                     yield Reference(field, Ref(target, identity))
 
     def resolve(self, fields: Mapping[str, Any], lookup: Callable[[Ref], str | None]) -> dict[str, Any]:
-        """The fields with every id replaced by what ``lookup`` gives."""
+        """The fields with every id replaced by what ``lookup`` gives.
+
+        In an optional field, what has no counterpart is left out: the entry of a list, the key of a mapping.
+        """
         resolved = dict(fields)
         for field in self.carried():
             if field.name in resolved:
                 for path, target in field.refs.items():
-                    resolved[field.name] = _rewrite(resolved[field.name], _parts(path), target, lookup)
+                    value = _rewrite(resolved[field.name], _parts(path), target, lookup)
+                    resolved[field.name] = _without_gaps(value, _parts(path)) if field.optional else value
         return resolved
 
     def pick(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -448,6 +460,15 @@ def _rewrite(value: Any, path: tuple[str, ...], target: str, lookup: Callable[[R
         return lookup(Ref(target, value)) if value else value
     if isinstance(value, Mapping) and path[0] in value:
         return {**value, path[0]: _rewrite(value[path[0]], path[1:], target, lookup)}
+    return value
+
+
+def _without_gaps(value: Any, path: tuple[str, ...]) -> Any:
+    """The value without list entries, or else mapping keys, whose id became None."""
+    if isinstance(value, list):
+        return [item for item in value if any(True for _ in _values(item, path))]
+    if len(path) == 1 and isinstance(value, Mapping) and value.get(path[0], "") is None:
+        return {name: item for name, item in value.items() if name != path[0]}
     return value
 
 
