@@ -48,6 +48,17 @@ class Adopt(StrEnum):
     """It is a conflict: a name clash."""
 
 
+class Grouping(StrEnum):
+    """Which resources share a flow, and so are undone together when one of them fails."""
+
+    TOGETHER = "together"
+    """With its like: those of one project, or those that all projects share."""
+    ALONE = "alone"
+    """A flow of its own, so that its failure leaves the others done."""
+    ATTACHED = "attached"
+    """In the flow of the one that needs it and is ALONE; together with its like where there is none."""
+
+
 class Policy(StrEnum):
     """Whether a resource is moved, or only mapped to one that must be there already."""
 
@@ -69,10 +80,10 @@ class Role(StrEnum):
 class Field:
     """One declared field of a type.
 
-    Made by :func:`key`, :func:`ref`, :func:`copy`, :func:`secret` and :func:`drop`. ``refs`` maps a path inside the value ("" is the value itself) to the type that the id there points to.
-    A list on the way is walked. ``at_least`` is a list of which the destination may have more: what others
-    were granted stays theirs. ``since`` is the oldest microversion and ``extension`` the network extension
-    that a cloud must offer for the field; a cloud without it cannot carry the field, and the plan says so.
+    Made by :func:`key`, :func:`ref`, :func:`copy`, :func:`secret` and :func:`drop`. ``refs`` maps a path
+    inside the value ("" is the value itself) to the type that the id there points to; a list on the way is
+    walked. ``since`` is the oldest microversion and ``extension`` the network extension that a cloud must
+    offer for the field; a cloud without it cannot carry the field, and the plan says so.
     """
 
     name: str
@@ -322,6 +333,8 @@ class ResourceType(ABC):
     """Whether creating needs a token scoped to the owning project."""
     workload: ClassVar[bool] = False
     """Whether it is what the tenants run, rather than a meta-resource."""
+    grouping: ClassVar[Grouping] = Grouping.TOGETHER
+    """Which flow it is part of."""
     find_first: ClassVar[bool] = False
     """Whether the cloud may have made it by itself, so that ``find`` must come before ``create``."""
 
@@ -376,6 +389,10 @@ class ResourceType(ABC):
         :param exists: whether the destination has it already (it will be updated or reused).
         """
         return ()
+
+    def consumes(self, resource: Resource, inventory: Inventory) -> Mapping[str, int]:
+        """What it takes of its project's quota: ``{"compute.cores": 4}``, by service type and quota name."""
+        return {}
 
     def size(self, resource: Resource) -> int:
         """How many bytes of data move with it."""

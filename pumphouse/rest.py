@@ -13,7 +13,8 @@ from pumphouse.resource import CloudAPI, Reach, ResourceType, Role, Want
 class RestType(ResourceType):
     """A type that lives at ``{path}`` and ``{path}/{id}``.
 
-    Its bodies come in an envelope, ``{item: {...}}`` or ``{items: [...]}``. A subclass overrides what differs: most often :meth:`read`, which turns a body into a resource.
+    Its bodies come in an envelope, ``{item: {...}}`` or ``{items: [...]}``. A subclass overrides what
+    differs: most often :meth:`read`, which turns a body into a resource.
     """
 
     path: ClassVar[str]

@@ -1,0 +1,105 @@
+"""A step as a TaskFlow task, and a unit as a flow.
+
+The names of atoms are the resource's type, its source id and the step: ``server:4f…:create``. A step provides
+a symbol of its own name and requires the one before it, and the last ones of what its resource needs within
+the unit; so TaskFlow derives the order from the data. What other units made comes from the id map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from taskflow import task
+from taskflow.patterns import graph_flow
+
+from pumphouse import errors
+from pumphouse.flow.units import Unit
+from pumphouse.model import Ref
+from pumphouse.plan.document import Plan, PlannedResource
+from pumphouse.registry import Registry
+from pumphouse.steps import Context, Item, Step, step_named
+
+
+class StepTask(task.Task):
+    """One step of one resource."""
+
+    def __init__(self, step: Step, *, requires: Sequence[str]) -> None:
+        name = symbol(step.item.ref, step.name)
+        super().__init__(name=name, provides=name, requires=requires)
+        self.step = step
+
+    def execute(self, **_needs: Any) -> Any:
+        """Run the step. Its result is small JSON, or a Deferred, which the executor follows up."""
+        return self.step.run()
+
+    def revert(self, *_args: Any, **_kwargs: Any) -> None:
+        """Undo what the journal says. Never raises: what could not be undone is in the journal."""
+        undo(self.step)
+
+
+def undo(step: Step) -> list[str]:
+    """Undo every open effect of a step, newest first; returns what could not be undone, in words."""
+    left: list[str] = []
+    journal = step.context.journal
+    for entry in journal.open_entries(step.item.ref, step.name):
+        try:
+            step.undo(entry)
+        except errors.Fenced:
+            raise
+        except errors.PumphouseError as error:
+            journal.left(entry, str(error))
+            left.append(f"{step.item.resource}: {error}")
+            step.context.note(step.item.ref, f"could not be taken back: {error}")
+        else:
+            journal.removed(entry)
+    return left
+
+
+def symbol(ref: Ref, step: str) -> str:
+    """The name of an atom and of its result."""
+    return f"{ref}:{step}"
+
+
+def item(planned: PlannedResource, registry: Registry) -> Item:
+    """A planned resource as steps see it."""
+    return Item(
+        kind=registry[planned.ref.type],
+        resource=planned.resource,
+        action=planned.action,
+        destination_id=planned.destination_id,
+        changed=planned.changed,
+        before=planned.before,
+    )
+
+
+def build_step(planned: PlannedResource, name: str, registry: Registry, context: Context) -> Step:
+    """One step of a planned resource, by name. Raises KeyError for a step that its type does not have."""
+    return step_named(registry[planned.ref.type], name)(context, item(planned, registry))
+
+
+def compile_unit(unit: Unit, plan: Plan, registry: Registry, context: Context) -> graph_flow.Flow:
+    """The flow of a unit: the same names and the same shape whenever it is compiled."""
+    flow = graph_flow.Flow(unit.name)
+    inside = set(unit.refs)
+
+    def last(ref: Ref) -> str:
+        return symbol(ref, registry[ref.type].steps[-1].name)
+
+    tasks: list[StepTask] = []
+    for ref in unit.refs:
+        planned = plan.by_ref[ref]
+        requires = [last(need) for need in planned.needs if need in inside]
+        one = item(planned, registry)
+        for step_class in registry[ref.type].steps:
+            step: Step = step_class(context, one)
+            tasks.append(StepTask(step, requires=requires))
+            requires = [symbol(ref, step.name)]
+    flow.add(*tasks)
+    return flow
+
+
+def parse_symbol(name: str) -> tuple[Ref, str]:
+    """The reference and the step of an atom's name."""
+    ref, _, step = name.rpartition(":")
+    return Ref.parse(ref), step

@@ -1,0 +1,135 @@
+"""Finds in the source's inventory what a scope names: by id, by name, or by ``domain/name``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+
+from pumphouse import errors
+from pumphouse.model import Inventory, Ref, Resource, Scope, ScopeKind, Strategy
+from pumphouse.registry import Registry
+from pumphouse.resource import Policy, Reach, ResourceType, Service
+
+
+def roots(scope: Scope, inventory: Inventory, registry: Registry) -> dict[Ref, str]:
+    """What the scope selects by itself, each with the reason. What these need is the plan's to add.
+
+    :raises pumphouse.errors.UnknownResource: a name that the source does not have.
+    :raises pumphouse.errors.AmbiguousName: a name that several resources have.
+    """
+    selected: dict[Ref, str] = {}
+    if scope.kind in {ScopeKind.TENANT, ScopeKind.IDENTITY}:
+        projects = {found.ref.id: found.name for found in tenants(scope, inventory)}
+        for kind in registry.values():
+            if scope.kind is ScopeKind.TENANT or kind.service is Service.IDENTITY:
+                selected.update(_owned(kind, projects, inventory))
+    elif scope.kind is ScopeKind.HOST:
+        selected.update(_on_hosts(scope, inventory))
+    else:
+        selected.update(_named(scope, inventory))
+    if scope.strategy is Strategy.ALL:
+        for kind in registry.values():
+            if not kind.workload:
+                for resource in inventory.of_type(kind.name):
+                    if _movable(kind, resource):
+                        selected.setdefault(resource.ref, "every meta-resource is wanted")
+    return selected
+
+
+def tenants(scope: Scope, inventory: Inventory) -> list[Resource]:
+    """The projects that a scope of tenants names."""
+    domains = {domain.ref.id: domain.name for domain in inventory.of_type("domain")}
+
+    def names(project: Resource) -> tuple[str, ...]:
+        domain = domains.get(str(project.fields.get("domain_id")), "")
+        return (project.ref.id, project.name, f"{domain}/{project.name}")
+
+    found = (
+        _one("tenant", name, inventory.of_type("project"), names, inventory.cloud) for name in scope.names
+    )
+    return list({project.ref: project for project in found}.values())
+
+
+def source_reach(scope: Scope) -> Callable[[Inventory], Reach]:
+    """How far the source must be read for a scope."""
+
+    def reach(seen: Inventory) -> Reach:
+        if scope.kind in {ScopeKind.TENANT, ScopeKind.IDENTITY} and scope.strategy is Strategy.DEPENDENCIES:
+            return Reach(projects=frozenset(project.ref.id for project in tenants(scope, seen)))
+        return Reach()
+
+    return reach
+
+
+def _owned(kind: ResourceType, projects: dict[str, str], inventory: Inventory) -> dict[Ref, str]:
+    """What of a type belongs to the projects."""
+    found: dict[Ref, str] = {}
+    for resource in inventory.of_type(kind.name):
+        if kind.name == "project":
+            owners = {resource.ref.id} & projects.keys()
+        else:
+            owners = projects.keys() & set(kind.tenants(resource, inventory))
+        if owners and _movable(kind, resource):
+            found[resource.ref] = f"belongs to tenant {projects[min(owners)]}"
+    return found
+
+
+def _movable(kind: ResourceType, resource: Resource) -> bool:
+    return kind.selectable(resource) and kind.policy(resource) is Policy.MOVE
+
+
+def _named(scope: Scope, inventory: Inventory) -> dict[Ref, str]:
+    name_of_type = str(scope.kind)
+    there = inventory.of_type(name_of_type)
+    if scope.kind is ScopeKind.IMAGE and scope.names == ("all",):
+        return {image.ref: "every image is wanted" for image in there}
+    found = (
+        _one(name_of_type, name, there, lambda one: (one.ref.id, one.name), inventory.cloud)
+        for name in scope.names
+    )
+    return {resource.ref: "named in the scope" for resource in found}
+
+
+def _on_hosts(scope: Scope, inventory: Inventory) -> dict[Ref, str]:
+    servers = inventory.of_type("server")
+    hosts = {str(server.facts.get("host")) for server in servers if server.facts.get("host")}
+    for name in scope.names:
+        if name not in hosts:
+            raise _unknown("host with servers", name, hosts, inventory.cloud)
+    return {
+        server.ref: f"runs on host {server.facts['host']}"
+        for server in servers
+        if server.facts.get("host") in scope.names
+    }
+
+
+def _one(
+    what: str,
+    name: str,
+    candidates: Iterable[Resource],
+    names: Callable[[Resource], tuple[str, ...]],
+    cloud: str,
+) -> Resource:
+    """The one candidate that has the name. An id wins over a name."""
+    pool = list(candidates)
+    found = [one for one in pool if one.ref.id == name] or [one for one in pool if name in names(one)]
+    if not found:
+        raise _unknown(what, name, {label for one in pool for label in names(one)[1:]}, cloud)
+    if len(found) > 1:
+        choices = ", ".join(sorted(f"{names(one)[-1]} ({one.ref.id})" for one in found))
+        raise errors.AmbiguousName(
+            f"{len(found)} {what}s are called {name!r}: {choices}",
+            cloud=cloud,
+            next_step="Name the one you mean by its id, or a tenant as domain/name.",
+        )
+    return found[0]
+
+
+def _unknown(what: str, name: str, known: set[str], cloud: str) -> errors.UnknownResource:
+    near = difflib.get_close_matches(name, sorted(known), n=3)
+    hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return errors.UnknownResource(
+        f"there is no {what} {name!r}",
+        cloud=cloud,
+        next_step=hint or f"See what is there with: pumphouse inventory {cloud}",
+    )

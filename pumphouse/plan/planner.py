@@ -1,0 +1,65 @@
+"""Makes a plan: runs the transforms over a draft and writes down what they decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pumphouse.model import Action, Inventory, Ref, Scope
+from pumphouse.plan.document import Plan, PlannedResource
+from pumphouse.plan.draft import Draft, Node
+from pumphouse.plan.overrides import Overrides
+from pumphouse.plan.transforms import TRANSFORMS
+from pumphouse.registry import Registry
+
+
+def make_plan(
+    scope: Scope,
+    *,
+    source: Inventory,
+    destination: Inventory,
+    registry: Registry,
+    overrides: Overrides | None = None,
+    known: Mapping[Ref, str] | None = None,
+) -> Plan:
+    """Decide what to do for a scope. Pure: reads only the inventories.
+
+    :param known: the id map of earlier migrations between these clouds.
+    :raises pumphouse.errors.UnknownResource: the scope names what the source does not have.
+    :raises pumphouse.errors.AmbiguousName: the scope names several things.
+    """
+    draft = Draft(
+        scope=scope,
+        source=source,
+        destination=destination,
+        registry=registry,
+        overrides=overrides or Overrides(),
+        known=known or {},
+    )
+    for transform in TRANSFORMS:
+        transform(draft)
+    return Plan(
+        source=source.cloud,
+        destination=destination.cloud,
+        scope=scope,
+        overrides=draft.overrides.to_dict(),
+        resources=tuple(_planned(draft, node) for node in draft.in_order()),
+    )
+
+
+def _planned(draft: Draft, node: Node) -> PlannedResource:
+    there = node.destination
+    return PlannedResource(
+        resource=node.resource,
+        action=node.action,
+        reason=node.reason,
+        selected=node.selected,
+        needs=tuple(sorted(draft.graph.predecessors(node.resource.ref))),
+        destination_id=there.ref.id if there else None,
+        changed=node.changed,
+        before={name: there.fields.get(name) for name in node.changed}
+        if there and node.action is Action.UPDATE
+        else {},
+        problems=tuple(node.problems),
+        bytes=node.bytes,
+        seconds=node.seconds,
+    )

@@ -1,0 +1,34 @@
+"""The transforms that make a plan, in their order. Each does one thing, and says why it stands there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pumphouse.plan.draft import Draft
+from pumphouse.plan.transforms import (
+    block,
+    check,
+    clash,
+    close,
+    degrade,
+    estimate,
+    match,
+    override,
+    quota,
+    refuse,
+    select,
+)
+
+TRANSFORMS: tuple[Callable[[Draft], None], ...] = (
+    select.apply,
+    close.apply,
+    override.apply,
+    refuse.apply,
+    match.apply,
+    clash.apply,
+    degrade.apply,
+    check.apply,
+    quota.apply,
+    block.apply,
+    estimate.apply,
+)

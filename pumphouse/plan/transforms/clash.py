@@ -1,0 +1,49 @@
+"""Find two resources of the source that would become one on the destination.
+
+Stands after matching, which says what each becomes. Mapped resources may well share one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from pumphouse.model import Action, Ref
+from pumphouse.plan.draft import Draft, Node
+from pumphouse.resource import Adopt, Policy, Problem, Severity
+
+
+def apply(draft: Draft) -> None:
+    """Block all resources that would collide."""
+    becoming: dict[Any, list[Node]] = defaultdict(list)
+    for node in draft.nodes.values():
+        if draft.policy(node) is Policy.MOVE:
+            target = _target(draft, node)
+            if target is not None:
+                becoming[node.resource.ref.type, target].append(node)
+    for nodes in becoming.values():
+        if len(nodes) > 1:
+            for node in nodes:
+                others = ", ".join(sorted(str(one.resource) for one in nodes if one is not node))
+                node.block(
+                    Problem(
+                        severity=Severity.BLOCK,
+                        summary=f"it would become the same on the destination as {others}",
+                        next_step="Give each a name of its own in an override file, or leave one out.",
+                    )
+                )
+
+
+def _target(draft: Draft, node: Node) -> Any:
+    """What tells the destination's resource from all others; None where several may be alike."""
+    if node.destination is not None:
+        return node.destination.ref.id
+    kind = draft.kind(node.resource.ref)
+    renamed = node.resource is not draft.source.get(node.resource.ref)
+    if node.action is Action.BLOCKED or not (kind.adopt is Adopt.ALWAYS or renamed):
+        return None
+
+    def symbol(ref: Ref) -> str:
+        return draft.lookup(ref) or f"new {ref}"
+
+    return kind.identity(kind.resolve(node.resource.fields, symbol))
