@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -20,6 +21,7 @@ from openstack.connection import Connection
 
 from pumphouse import errors
 from pumphouse.clouds.cloud import Cloud, Shared
+from pumphouse.clouds.failures import clean
 from pumphouse.clouds.http import Settings, http_session
 from pumphouse.clouds.sender import Sender
 from pumphouse.clouds.throttle import Limiter
@@ -71,28 +73,54 @@ class Clouds:
 
         shared = Shared(settings=self._settings, http=http, sender_for=sender_for)
         cloud = Cloud(name, sender_for(""), shared)
-        cloud.access()
+        with _missing_credentials(name):
+            cloud.access()
         return cloud
 
     def _config(self, session_constructor: Any) -> OpenStackConfig:
+        self._check_yaml()
         return OpenStackConfig(
             config_files=self._files, session_constructor=session_constructor, app_name="pumphouse"
         )
 
     def _looked_at(self) -> list[str]:
-        """The files that a clouds.yaml was looked for in; of the usual ones those that are there."""
+        """The files in which the SDK looks for clouds; the first that is there is read."""
         override = os.environ.get("OS_CLIENT_CONFIG_FILE")
-        first = [override] if override else []
-        if self._files is not None:
-            return first + self._files
         usual = [path for path in sdk_loader.CONFIG_FILES if path.endswith(".yaml")]
-        return first + ([path for path in usual if os.path.exists(path)] or usual)  # noqa: PTH110 - str in, str out
+        return ([override] if override else []) + (usual if self._files is None else self._files)
+
+    def _check_yaml(self) -> None:
+        """Raise what is wrong with clouds.yaml: the SDK passes over a file that is not YAML."""
+        path = next((path for path in map(Path, self._looked_at()) if path.is_file()), None)
+        if path is None:
+            return
+        data = yaml.safe_load(path.read_text())
+        if not isinstance(data, dict) or not isinstance(data.get("clouds", {}), dict):
+            raise errors.BadConfig(
+                f"{path} has no mapping of clouds",
+                next_step="Give it a key 'clouds' with one entry for each cloud.",
+            )
 
 
 def _rescoped(region: CloudRegion, project_id: str) -> CloudRegion:
     """The same entry of clouds.yaml with a token for another project; discovery is not done again."""
     with _config_errors(region.name):
         return Connection(config=region).connect_as(project_id=project_id).config
+
+
+@contextmanager
+def _missing_credentials(name: str) -> Iterator[None]:
+    """A password that is not there: keystoneauth says so with a bare Exception."""
+    try:
+        yield
+    except Exception as failure:
+        if type(failure) is not Exception:
+            raise
+        raise errors.BadConfig(
+            f"clouds.yaml: {failure}",
+            cloud=name,
+            next_step="Complete this cloud's auth section in clouds.yaml.",
+        ) from failure
 
 
 @contextmanager
@@ -104,9 +132,9 @@ def _config_errors(name: str) -> Iterator[None]:
         mark = getattr(failure, "problem_mark", None)
         where = f" (line {mark.line + 1} of {mark.name})" if mark else ""
         raise errors.BadConfig(f"clouds.yaml is not YAML{where}", next_step="Correct the file.") from failure
-    except (ks.ClientException, sdk.SDKException, OSError) as failure:
+    except (ks.ClientException, sdk.SDKException, OSError, UnicodeDecodeError) as failure:
         raise errors.BadConfig(
-            f"clouds.yaml: {failure}",
+            f"clouds.yaml: {clean(str(failure))}",
             cloud=name,
             next_step="Correct this cloud's entry in clouds.yaml.",
         ) from failure

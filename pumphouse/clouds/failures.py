@@ -112,6 +112,14 @@ def from_exception(place: Place, failure: Exception) -> errors.CloudError:
             return place.error(errors.Unavailable, f"no answer: {_reason(failure)}")
 
 
+def root(failure: Exception) -> Exception:
+    """What is behind a failed discovery: the SDK tells it in prose only."""
+    if not isinstance(failure, ks.DiscoveryFailure):
+        return failure
+    behind = (cause for cause in _causes(failure) if isinstance(cause, ks.ConnectionError))
+    return next(behind, failure)
+
+
 def never_sent(failure: BaseException) -> bool:
     """Whether no connection came about, so that the service cannot have seen the request."""
     return any(

@@ -147,12 +147,13 @@ class Sender:
                 ):
                     raise ks.EndpointNotFound(service)
                 major = _MAJOR[service]
+                # A version in clouds.yaml goes first; the adapter takes that or a range, not both.
+                wanted = {"min_version": major, "max_version": f"{major}.latest"}
                 client = self._region.get_session_client(
                     service,
                     constructor=Client,
-                    min_version=major,
-                    max_version=f"{major}.latest",
                     allow_version_hack=True,
+                    **({} if self._region.get_api_version(service) else wanted),
                 )
                 client.get_endpoint()
                 self._clients[service] = client
@@ -254,9 +255,10 @@ class Sender:
                 failures.from_exception(self._place(call), failure), transient=transient
             ) from failure
         except (ks.ClientException, sdk.SDKException) as failure:
-            transient = isinstance(failure, ks.ConnectionError) and not isinstance(failure, ks.SSLError)
+            cause = failures.root(failure)
+            transient = isinstance(cause, ks.ConnectionError) and not isinstance(cause, ks.SSLError)
             raise _Trouble(
-                failures.from_exception(self._place(call), failure), transient=transient
+                failures.from_exception(self._place(call), cause), transient=transient
             ) from failure
 
     def _unsure(self, call: Call, error: errors.CloudError) -> errors.CloudError:
