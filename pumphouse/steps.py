@@ -120,9 +120,13 @@ class Claims(Protocol):
 
 
 class Waiting(Protocol):
-    """Shared polling of one cloud: the newest known body of a resource, None when it is gone."""
+    """Shared polling of one cloud: the newest known body of a resource, None when it is gone.
 
-    def look(self, kind: str, identity: str, project_id: str | None) -> Mapping[str, Any] | None: ...
+    ``forget`` drops what is known, so that the next look asks the cloud.
+    """
+
+    def look(self, kind: str, identity: str, project_id: str, /) -> Mapping[str, Any] | None: ...
+    def forget(self, kind: str, identity: str, project_id: str, /) -> None: ...
 
 
 class Passwords(Protocol):
@@ -210,9 +214,14 @@ class Context:
         describe: str,
         timeout: float,
     ) -> Deferred:
-        """A deferred result: ``until`` sees each newest body and returns PENDING, a result, or raises."""
+        """A deferred result: ``until`` sees each newest body and returns PENDING, a result, or raises.
+
+        What is known from before is forgotten: an action has just been sent.
+        """
+        waiting, project = self.waiting[side], project_id or ""
+        waiting.forget(kind, identity, project)
         return Deferred(
-            poll=lambda: until(self.waiting[side].look(kind, identity, project_id)),
+            poll=lambda: until(waiting.look(kind, identity, project)),
             describe=describe,
             interval=self.settings.poll_interval,
             timeout=timeout,
