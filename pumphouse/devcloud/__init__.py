@@ -14,14 +14,14 @@ A cloud::
 A service is one or more modules that route onto a :class:`~pumphouse.devcloud.router.Service` of
 ``services.py`` and are named in ``services.MODULES``::
 
-    from pumphouse.devcloud.services import VOLUME as service
+    from pumphouse.devcloud.services import VOLUME
 
-    VOLUMES = service.table("volumes", indexes=("project_id", "name"))  # each cloud's: cloud.table(VOLUMES)
+    VOLUMES = VOLUME.table("volumes", indexes=("project_id", "name"))  # each cloud's: cloud.table(VOLUMES)
 
-    @service.setup
+    @VOLUME.setup
     def defaults(cloud): ...                   # what a new cloud has from the start
 
-    @service.route("POST", "/volumes", status=202)
+    @VOLUME.route("POST", "/volumes", status=202)
     def create_volume(cloud, request):         # path parameters come as keyword arguments
         want = request.member("volume")        # 400 when the body has no such object
         row = {"id": cloud.new_id(), "project_id": request.token.project_id, "status": "creating",
@@ -30,7 +30,7 @@ A service is one or more modules that route onto a :class:`~pumphouse.devcloud.r
         cloud.later("volume", lambda: finish(cloud, row["id"]))  # kinds and seconds: cloud.TIMINGS
         return {"volume": view(row)}           # a dict, or a Response; None is 204
 
-    @service.route("GET", "/volumes/{volume_id}", policy="get")  # role=None|"admin"|..., since=(3, 42)
+    @VOLUME.route("GET", "/volumes/{volume_id}", policy="get")  # role=None|"admin"|..., since=(3, 42)
     def show_volume(cloud, request, volume_id):
         row = cloud.table(VOLUMES).get(volume_id)
         if row is None:

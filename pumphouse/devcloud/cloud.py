@@ -18,6 +18,7 @@ from pumphouse.devcloud.dispatch import Dispatcher
 from pumphouse.devcloud.faults import Counts, FaultBook, Holds
 from pumphouse.devcloud.files import Files
 from pumphouse.devcloud.http import Server
+from pumphouse.devcloud.passwords import PasswordDatabase
 from pumphouse.devcloud.router import Service, Version
 from pumphouse.devcloud.state import State, snapshot
 from pumphouse.devcloud.table import Table
@@ -59,6 +60,7 @@ class DevCloud:
         seed: int | None = None,
         admin_password: str = ADMIN_PASSWORD,
         microversions: Mapping[str, str] | None = None,
+        token_seconds: float = 3600,
         port: int = 0,
     ) -> None:
         unknown = set(timings or {}) - set(TIMINGS)
@@ -75,6 +77,8 @@ class DevCloud:
         }
         self.lock = threading.RLock()
         self.tokens = TokenStore()
+        self.token_seconds = token_seconds
+        self.passwords = PasswordDatabase(self.keystone_database)
         self.files = Files(self.directory / "files")
         self.faults = FaultBook()
         self.holds = Holds()
@@ -103,6 +107,8 @@ class DevCloud:
         self.holds.release()
         self.faults.clear()
         self._server.stop()
+        with self.lock:
+            self.passwords.close()
 
     def __enter__(self) -> Self:
         self.start()

@@ -164,12 +164,14 @@ class Server(ThreadingHTTPServer):
 
     def stop(self) -> None:
         """Stop serving and free the port."""
-        self.shutdown()
+        if self._thread.is_alive():
+            self.shutdown()
         self.server_close()
         for connection in list(self.connections):
             with contextlib.suppress(OSError):  # the client may have gone first
                 connection.shutdown(socket.SHUT_RDWR)
-        self._thread.join(5)
+        if self._thread.is_alive():
+            self._thread.join(5)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients may go at any time; only other errors are worth a trace."""

@@ -12,7 +12,7 @@ IDENTITY = Service(
     "/identity",
     "/v3",
     errors.identity_fault,
-    read_role=None,
+    read_role="admin",
     write_role="admin",
     policy_prefix="identity:",
     denied="You are not authorized to perform the requested action: {policy}.",
@@ -54,7 +54,27 @@ ADMIN = Service("admin", "/_devcloud", "", errors.identity_fault)
 SERVICES = (IDENTITY, COMPUTE, IMAGE, NETWORK, VOLUME, ADMIN)
 
 # Each module routes onto its service when it is first imported; a new module is a new line here.
-MODULES = ("admin",)
+MODULES = (
+    "admin",
+    "identity_model",
+    "identity",
+    "identity_users",
+    "identity_roles",
+    "identity_assignments",
+    "identity_credentials",
+    "identity_auth",
+    "identity_catalog",
+    "network",
+    "network_pools",
+    "network_subnets",
+    "network_security",
+    "network_ports",
+    "network_routers",
+    "network_floatingips",
+    "network_rbac",
+    "network_extras",
+    "network_quotas",
+)
 
 
 def load() -> tuple[Service, ...]:
