@@ -95,16 +95,24 @@ docs: venv ## Build the documentation in doc/_build/html; a warning is an error
 config-sample: venv ## Write etc/pumphouse/pumphouse.conf.sample from the options
 	@$(BIN)/oslo-config-generator --config-file etc/pumphouse/config-generator.conf
 
-# Everything as new as setup.cfg allows, written down exactly. Only pip itself is left out, and the
-# project. A line names a version and nothing else, so that each machine installs from where it does.
+# Everything as new as setup.cfg and the oldest Python allow, written down exactly; only the project is left
+# out. A line names a version and nothing else, so that each machine installs from where it does.
+define write_constraints
+import json, sys
+found = (one["metadata"] for one in json.load(sys.stdin)["install"])
+lines = (f"{one['name']}=={one['version']}" for one in found if one["name"] != "pumphouse")
+print('# What the project is tested with. Written by "make constraints"; not edited by hand.')
+print(*sorted(lines, key=str.lower), sep="\n")
+endef
+export write_constraints
+
 .PHONY: constraints
 constraints: ## Write constraints.txt anew, from the newest versions of everything
 	$(call make_venv,.venv-constraints)
-	@.venv-constraints/bin/python -m pip install $(PIP_FLAGS) --upgrade setuptools
-	@.venv-constraints/bin/python -m pip install $(PIP_FLAGS) --editable '.[dev,mysql,postgresql]'
-	@{ echo "# What the project is tested with. Written by \"make constraints\"; not edited by hand."; \
-	.venv-constraints/bin/python -m pip freeze --disable-pip-version-check --all --exclude-editable \
-		--exclude pip; } > constraints.txt
+	@.venv-constraints/bin/python -m pip install $(PIP_FLAGS) --dry-run --ignore-installed --report - \
+		--python-version 3.11.0 --only-binary :all: --target .venv-constraints/none \
+		setuptools '.[dev,mysql,postgresql]' \
+		| .venv-constraints/bin/python -c "$$write_constraints" > constraints.txt
 	@rm -rf .venv-constraints
 
 .PHONY: clean
