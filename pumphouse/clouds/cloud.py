@@ -19,10 +19,11 @@ from keystoneauth1.identity.base import BaseIdentityPlugin
 from pumphouse import errors
 from pumphouse.clouds import image_data, paging
 from pumphouse.clouds.http import Settings
-from pumphouse.clouds.image_data import ImageStream, Readable
+from pumphouse.clouds.image_data import ImageStream
 from pumphouse.clouds.sender import Answer, Call, Sender
 from pumphouse.clouds.waiting import Waiter
 from pumphouse.resource import Service
+from pumphouse.transfer import Readable
 
 _JSON_PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 _Range = tuple[tuple[int, ...], tuple[int, ...]]

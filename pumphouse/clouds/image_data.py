@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import requests
 import urllib3.exceptions
@@ -12,12 +12,7 @@ from pumphouse import errors
 from pumphouse.clouds import failures
 from pumphouse.clouds.sender import Call, Sender
 from pumphouse.resource import Service
-
-
-class Readable(Protocol):
-    """Something that gives its bytes block by block."""
-
-    def read(self, size: int = -1, /) -> bytes: ...
+from pumphouse.transfer import Readable
 
 
 class ImageStream:

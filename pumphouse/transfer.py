@@ -1,0 +1,290 @@
+"""Image data from Glance to Glance: streamed, never in a file, never whole in memory, and proved afterwards.
+
+A try is one GET on the source and one PUT on the destination. When a try breaks, the destination's image is
+looked at before anything else is done:
+
+* ``queued``: nothing was kept; try again, the source opened anew.
+* ``active`` with the size and the hash of the source: only the answer was lost.
+* anything else: the image is spoilt and cannot take data again. :class:`SpoiltImage` asks the caller to
+  delete and create it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+from pumphouse import errors
+from pumphouse.resource import CloudAPI, Service
+
+TRIES = 3
+_BLOCK = 2 * 1024 * 1024
+_QUEUED_BLOCKS = 8
+_SETTLE_SECONDS = 30.0
+_POLL_SECONDS = 0.5
+_USUAL_ALGORITHM = "sha512"
+"""Glance's own default. Taken where the source has no hash to compare with."""
+
+_PASSING = (errors.Unavailable, errors.Unsure, errors.Unauthorized)
+"""Failures that another try, with the source opened anew and a new token, may get over."""
+
+Progress = Callable[[int, int], None]
+"""Is told how many bytes of how many have been read, of the try that is under way."""
+
+
+class Readable(Protocol):
+    """Something that gives its bytes block by block."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class SourceStream(Readable, Protocol):
+    """The data of an image and how long it says it is."""
+
+    @property
+    def length(self) -> int | None: ...
+
+
+class ImageCloud(CloudAPI, Protocol):
+    """A cloud that gives and takes image data."""
+
+    def open_image(self, image_id: str) -> AbstractContextManager[SourceStream]: ...
+    def put_image(self, image_id: str, body: Readable, size: int) -> None: ...
+
+
+class SpoiltImage(errors.ResourceFailed):
+    """The destination's image holds the wrong data or none for good: delete it and create it again."""
+
+    advice = "Delete this image and create it again."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """What was moved. ``digest`` is what both sides agree on, as ``algorithm:value``."""
+
+    bytes: int
+    seconds: float
+    tries: int
+    digest: str
+
+    @property
+    def rate(self) -> float:
+        """Bytes per second, of all tries together."""
+        return self.bytes / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Whether two images hold the same bytes. ``same`` is None when nothing comparable is known of both."""
+
+    same: bool | None
+    by: str
+    """What was compared: ``sha512``, ``checksum`` or ``size``."""
+    digest: str = ""
+
+
+def compare_image_data(source: Mapping[str, Any], destination: Mapping[str, Any]) -> Comparison:
+    """Compare what two Glances say about their data: size, then the hash they share, else the checksum.
+
+    :param source: the body of an image, as the API gives it; so is ``destination``.
+    """
+    if source.get("size") != destination.get("size"):
+        return Comparison(same=False, by="size")
+    algorithm = source.get("os_hash_algo")
+    if algorithm and algorithm == destination.get("os_hash_algo"):
+        ours, theirs, by = source.get("os_hash_value"), destination.get("os_hash_value"), str(algorithm)
+        if ours and theirs:
+            return Comparison(same=ours == theirs, by=by, digest=f"{by}:{theirs}")
+    ours, theirs = source.get("checksum"), destination.get("checksum")
+    if ours and theirs:
+        return Comparison(same=ours == theirs, by="checksum", digest=f"md5:{theirs}")
+    return Comparison(same=None, by="size")
+
+
+def copy_image_data(
+    source: ImageCloud,
+    source_id: str,
+    destination: ImageCloud,
+    destination_id: str,
+    *,
+    size: int,
+    progress: Progress | None = None,
+    tries: int = TRIES,
+) -> Transfer:
+    """Move the data of an image into a queued image of another cloud, and prove that it is the same.
+
+    :param size: the source's size in bytes.
+    :raises SpoiltImage: the destination's image cannot be used; delete it and create it again.
+    :raises pumphouse.errors.CloudError: the source cannot be read, or the destination does not take it; the
+        destination's image is still ``queued`` then.
+    """
+    start = time.monotonic()
+    origin = _image(source, source_id)
+    if origin.get("size") not in {None, size}:
+        raise errors.VerificationFailed(
+            f"the image now has {origin['size']} bytes, not {size}",
+            resource=f"image:{source_id}",
+            cloud=source.name,
+        )
+    for number in range(1, tries + 1):
+        with ExitStack() as stack:
+            hashing = None if origin.get("os_hash_value") else stack.enter_context(_Hashing(_USUAL_ALGORITHM))
+            try:
+                _one_try(source, source_id, destination, destination_id, size, progress, hashing)
+            except errors.CloudError as failure:
+                status = _settled(destination, destination_id)
+                if status == "queued":
+                    if number == tries or not isinstance(failure, _PASSING):
+                        raise
+                    time.sleep(_POLL_SECONDS)
+                    continue
+                if status != "active":
+                    raise _spoilt(destination, destination_id, f"is {status} after: {failure}") from failure
+            digest = hashing.digest() if hashing else ""
+        proof = _prove(source, origin | {"size": size}, destination, destination_id, digest)
+        return Transfer(bytes=size, seconds=time.monotonic() - start, tries=number, digest=proof)
+    raise ValueError("tries must be at least 1")
+
+
+def _one_try(
+    source: ImageCloud,
+    source_id: str,
+    destination: ImageCloud,
+    destination_id: str,
+    size: int,
+    progress: Progress | None,
+    hashing: _Hashing | None,
+) -> None:
+    with source.open_image(source_id) as stream:
+        if stream.length not in {None, size}:
+            raise errors.VerificationFailed(
+                f"the image's data has {stream.length} bytes, not {size}",
+                resource=f"image:{source_id}",
+                cloud=source.name,
+            )
+        destination.put_image(destination_id, _Watched(stream, size, progress, hashing), size)
+
+
+class _Watched:
+    """The source's data on its way: counted, and hashed beside the way where that is needed."""
+
+    def __init__(
+        self, stream: Readable, size: int, progress: Progress | None, hashing: _Hashing | None
+    ) -> None:
+        self._stream = stream
+        self._size = size
+        self._progress = progress
+        self._hashing = hashing
+        self._done = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        block = self._stream.read(size)
+        self._done += len(block)
+        if self._hashing is not None:
+            self._hashing.update(block)
+        if self._progress is not None:
+            self._progress(self._done, self._size)
+        return block
+
+
+class _Hashing:
+    """Hashes in a thread of its own: it takes several times as long as the copy. A context manager."""
+
+    def __init__(self, algorithm: str) -> None:
+        self._algorithm = algorithm
+        self._hash = hashlib.new(algorithm)
+        self._blocks: queue.Queue[bytes | None] = queue.Queue(_QUEUED_BLOCKS)
+        self._thread = threading.Thread(target=self._run, name="pumphouse-hash", daemon=True)
+        self._open = True
+
+    def update(self, block: bytes) -> None:
+        """Take a block. Waits when the hash is far behind, so that memory stays bounded."""
+        if block:
+            self._blocks.put(block)
+
+    def digest(self) -> str:
+        """The hash of all blocks, as ``algorithm:value``."""
+        self._finish()
+        return f"{self._algorithm}:{self._hash.hexdigest()}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._open:
+            self._open = False
+            self._blocks.put(None)
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (block := self._blocks.get()) is not None:
+            self._hash.update(block)
+
+
+def _prove(
+    source: ImageCloud, origin: Mapping[str, Any], destination: ImageCloud, destination_id: str, digest: str
+) -> str:
+    """The digest that both sides agree on. Raises SpoiltImage if they do not."""
+    made = _image(destination, destination_id)
+    if made.get("status") != "active":
+        raise _spoilt(destination, destination_id, f"is {made.get('status')} after its data was sent")
+    found = compare_image_data(origin, made)
+    if found.same is None:
+        found = _by_hashing(source, origin, made, digest)
+    if not found.same:
+        raise _spoilt(destination, destination_id, f"has other data than its source (compared by {found.by})")
+    return found.digest
+
+
+def _by_hashing(
+    source: ImageCloud, origin: Mapping[str, Any], made: Mapping[str, Any], digest: str
+) -> Comparison:
+    """Compare with what was hashed on the way, or by reading the source again with their algorithm."""
+    algorithm, value = ("md5", made.get("checksum")) if not made.get("os_hash_value") else (
+        str(made["os_hash_algo"]), made["os_hash_value"]
+    )  # fmt: skip
+    if not value:
+        # A Glance that tells no hash at all leaves the size alone.
+        return Comparison(same=True, by="size", digest=f"size:{made.get('size')}")
+    if not digest.startswith(f"{algorithm}:"):
+        digest = _hash_source(source, str(origin["id"]), algorithm)
+    return Comparison(same=digest == f"{algorithm}:{value}", by=algorithm, digest=digest)
+
+
+def _hash_source(source: ImageCloud, source_id: str, algorithm: str) -> str:
+    summed = hashlib.new(algorithm)
+    with source.open_image(source_id) as stream:
+        while block := stream.read(_BLOCK):
+            summed.update(block)
+    return f"{algorithm}:{summed.hexdigest()}"
+
+
+def _settled(cloud: ImageCloud, image_id: str) -> str:
+    """The image's status once it is no longer ``saving``: half a body takes Glance a moment to notice."""
+    until = time.monotonic() + _SETTLE_SECONDS
+    while True:
+        try:
+            status = str(_image(cloud, image_id).get("status"))
+        except errors.NotFound:
+            return "gone"
+        if status != "saving" or time.monotonic() > until:
+            return status
+        time.sleep(_POLL_SECONDS)
+
+
+def _image(cloud: ImageCloud, image_id: str) -> dict[str, Any]:
+    return cloud.get(Service.IMAGE, f"/images/{image_id}")
+
+
+def _spoilt(cloud: ImageCloud, image_id: str, what: str) -> SpoiltImage:
+    return SpoiltImage(f"the image {what}", resource=f"image:{image_id}", cloud=cloud.name)
