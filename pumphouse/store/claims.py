@@ -1,0 +1,91 @@
+"""Which migration makes a resource that several need at once, so that it is made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from pumphouse.model import Ref
+from pumphouse.store.database import retried
+from pumphouse.store.ids import IdTable
+from pumphouse.store.models import ClaimRow, MigrationRow
+from pumphouse.store.states import MigrationState
+
+
+class ClaimTable:
+    """The claims on all destinations."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    @retried
+    def claim(self, destination: str, ref: Ref, migration: str) -> str:
+        """Claim a resource; the migration that has the claim now: this one, or the one that came first.
+
+        The claim of a migration that has ended passes to the next that asks.
+        """
+        now = datetime.now(UTC)
+        with Session(self._engine) as session, session.begin():
+            query = sa.select(ClaimRow).where(*_is(destination, ref)).with_for_update()
+            row = session.scalars(query).first()
+            if row is None:
+                key = {"destination": destination, "type": ref.type, "source_id": ref.id}
+                session.add(ClaimRow(**key, migration=migration, at=now))
+            elif row.migration != migration and _ended(session, row.migration):
+                row.migration, row.at = migration, now
+            else:
+                return row.migration
+        return migration
+
+    @retried
+    def release(self, destination: str, ref: Ref, migration: str) -> None:
+        """Give a claim up; fine if it is another's."""
+        with Session(self._engine) as session, session.begin():
+            session.execute(
+                sa.delete(ClaimRow).where(*_is(destination, ref), ClaimRow.migration == migration)
+            )
+
+    @retried
+    def release_all(self, migration: str) -> None:
+        """Give all claims of a migration up."""
+        with Session(self._engine) as session, session.begin():
+            session.execute(sa.delete(ClaimRow).where(ClaimRow.migration == migration))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationClaims:
+    """The claims as the steps of one migration see them: :class:`pumphouse.steps.Claims`."""
+
+    table: ClaimTable
+    ids: IdTable
+    source: str
+    destination: str
+    migration: str
+
+    def claim(self, ref: Ref) -> str | None:
+        """None when this migration may go on: the claim is its own, or its holder has made the resource.
+
+        Not to wait until the holder ends matters: two that each hold what the other needs would wait for
+        one another.
+        """
+        holder = self.table.claim(self.destination, ref, self.migration)
+        if holder == self.migration:
+            return None
+        made = self.ids.get(self.source, self.destination, ref)
+        return None if made is not None and made.migration == holder else holder
+
+
+def _is(destination: str, ref: Ref) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        ClaimRow.destination == destination,
+        ClaimRow.type == ref.type,
+        ClaimRow.source_id == ref.id,
+    )
+
+
+def _ended(session: Session, migration: str) -> bool:
+    state = session.scalar(sa.select(MigrationRow.state).where(MigrationRow.id == migration))
+    return state is None or MigrationState(state).ended

@@ -1,0 +1,139 @@
+"""The database under the store: engines for SQLite, PostgreSQL and MySQL, and what to do when they are busy.
+
+SQLite has one writer at a time, over all processes. So one connection serves a whole process, each writing
+transaction takes the write lock when it begins (one that reads first and writes later could not wait for it,
+but would fail), and the file is in WAL mode, where readers never wait. A transaction that only reads runs on
+``engine.execution_options(reads_only=True)``.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from pumphouse.errors import DatabaseError
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+BUSY_SECONDS = 30.0
+"""How long a transaction waits for another process's write lock on SQLite."""
+_ATTEMPTS = 6
+_CONTENTION = frozenset({"40001", "40P01", "55P03", "23505", 1205, 1213, 1062})
+"""PostgreSQL's states and MySQL's codes of a transaction that lost to another: deadlock, lock timeout, and a row
+that the other wrote first, which the next attempt will find."""
+
+
+def make_engine(url: str) -> sa.Engine:
+    """The engine for a store's URL. A SQLite file and its directory are made for this user alone.
+
+    Raises DatabaseError for a URL that cannot be used.
+    """
+    try:
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite_engine(parsed)
+        return sa.create_engine(
+            parsed, pool_pre_ping=True, pool_recycle=1800, isolation_level="READ COMMITTED"
+        )
+    except (SQLAlchemyError, ImportError, OSError) as error:
+        raise DatabaseError(
+            f"the store's URL cannot be used: {error}",
+            next_step="Check the option of the store's URL; PostgreSQL and MySQL need their extra installed.",
+        ) from error
+
+
+def retried(method: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Repeat a method that is one transaction when it lost to another; raise DatabaseError when it fails."""
+
+    @functools.wraps(method)
+    def repeat(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return method(*args, **kwargs)
+            except SQLAlchemyError as error:
+                if attempt == _ATTEMPTS or not is_contention(error):
+                    raise _failed(error) from error
+                time.sleep(random.uniform(0.5, 1) * 0.05 * 2**attempt)  # noqa: S311  # spreads, protects nothing
+        raise AssertionError("unreachable")
+
+    return repeat
+
+
+def is_contention(error: SQLAlchemyError) -> bool:
+    """Whether a transaction failed only for another one, so that repeating it helps."""
+    if not isinstance(error, DBAPIError):
+        return False
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        return "locked" in str(cause) or "UNIQUE" in str(cause)
+    code = getattr(cause, "sqlstate", None) or next(iter(getattr(cause, "args", ())), None)
+    return code in _CONTENTION
+
+
+def _failed(error: SQLAlchemyError) -> DatabaseError:
+    # The text of the driver alone: SQLAlchemy's holds the statement with its values.
+    cause = getattr(error, "orig", None) or error
+    text = " ".join(str(cause).split())
+    return DatabaseError(
+        f"the store's database failed: {text}", next_step="See that it is up and has room, then resume."
+    )
+
+
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    if url.database and url.database != ":memory:":
+        path = Path(url.database).expanduser()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite gives the files beside it the same permissions.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        url = url.set(database=str(path))
+    engine = sa.create_engine(
+        url,
+        connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS},
+        poolclass=sa.QueuePool,
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=2 * BUSY_SECONDS,
+    )
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver would begin transactions at a time of its own.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    _use_wal(cursor)
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _use_wal(cursor: sqlite3.Cursor) -> None:
+    """Switch to WAL. SQLite does not wait for the lock here, so two first users would clash."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    reads_only: Any = connection.get_execution_options().get("reads_only")
+    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")

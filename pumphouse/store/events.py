@@ -1,0 +1,86 @@
+"""Events: appended, numbered in the order in which they became visible, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from pumphouse.events import Event
+from pumphouse.store.database import retried
+from pumphouse.store.models import CounterRow, EventRow
+
+_COUNTER = "events"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRecord:
+    """An event with its number."""
+
+    seq: int
+    migration: str
+    at: datetime
+    kind: str
+    payload: Mapping[str, Any]
+
+    def event(self) -> Event:
+        """The event. Raises KeyError for a kind that only another version knows."""
+        return Event.build(self.kind, migration=self.migration, at=self.at, payload=self.payload)
+
+
+class Events:
+    """Events in the store."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(reads_only=True)
+
+    @retried
+    def append(self, events: Sequence[Event]) -> int:
+        """Write events in one transaction, in this order; the number of the last."""
+        with Session(self._engine) as session, session.begin():
+            # The counter's row is locked until the commit. So whoever has read number n has missed none
+            # below it, which a database's own sequence would not promise.
+            counter = CounterRow.name == _COUNTER
+            session.execute(sa.update(CounterRow).where(counter).values(value=CounterRow.value + len(events)))
+            last = session.scalars(sa.select(CounterRow.value).where(counter)).one()
+            first = last - len(events) + 1
+            rows = [
+                {
+                    "seq": first + offset,
+                    "migration": event.migration,
+                    "at": event.at,
+                    "kind": event.kind,
+                    "payload": event.payload(),
+                }
+                for offset, event in enumerate(events)
+            ]
+            if rows:
+                session.execute(sa.insert(EventRow), rows)
+            return last
+
+    @retried
+    def read(
+        self, *, after: int = 0, migration: str | None = None, limit: int = 1000
+    ) -> tuple[EventRecord, ...]:
+        """Events numbered higher than ``after``, in order, at most ``limit``."""
+        query = sa.select(EventRow).where(EventRow.seq > after).order_by(EventRow.seq).limit(limit)
+        if migration is not None:
+            query = query.where(EventRow.migration == migration)
+        with Session(self._reader) as session:
+            return tuple(map(_record, session.scalars(query)))
+
+    @retried
+    def last(self) -> int:
+        """The number of the newest event; 0 before the first."""
+        with Session(self._reader) as session:
+            value = session.scalar(sa.select(CounterRow.value).where(CounterRow.name == _COUNTER))
+            return value or 0
+
+
+def _record(row: EventRow) -> EventRecord:
+    return EventRecord(seq=row.seq, migration=row.migration, at=row.at, kind=row.kind, payload=row.payload)

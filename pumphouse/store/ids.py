@@ -1,0 +1,110 @@
+"""Which destination id stands for a source's resource, between two clouds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from pumphouse.model import Ref
+from pumphouse.store.database import retried
+from pumphouse.store.models import IdRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdRecord:
+    """One pair of ids. ``migration`` is the one that wrote it, ``made`` whether it made the resource."""
+
+    ref: Ref
+    destination_id: str
+    migration: str
+    made: bool
+
+
+class IdTable:
+    """The id maps of all pairs of clouds."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(reads_only=True)
+
+    @retried
+    def get(self, source: str, destination: str, ref: Ref) -> IdRecord | None:
+        """What stands for a resource; None if nothing does."""
+        with Session(self._reader) as session:
+            row = session.get(IdRow, (source, destination, ref.type, ref.id))
+            return None if row is None else _record(row)
+
+    @retried
+    def all(self, source: str, destination: str) -> dict[Ref, IdRecord]:
+        """The whole map between two clouds."""
+        query = (
+            sa.select(IdRow)
+            .where(IdRow.source == source, IdRow.destination == destination)
+            .order_by(IdRow.type, IdRow.source_id)
+        )
+        with Session(self._reader) as session:
+            return {record.ref: record for record in map(_record, session.scalars(query))}
+
+    @retried
+    def put(
+        self, source: str, destination: str, ref: Ref, destination_id: str, *, migration: str, made: bool
+    ) -> None:
+        """Write a pair of ids, in place of an earlier one."""
+        with Session(self._engine) as session, session.begin():
+            session.merge(
+                IdRow(
+                    source=source,
+                    destination=destination,
+                    type=ref.type,
+                    source_id=ref.id,
+                    destination_id=destination_id,
+                    migration=migration,
+                    made=made,
+                )
+            )
+
+    @retried
+    def remove(self, source: str, destination: str, ref: Ref) -> None:
+        """Forget a pair of ids; fine if there is none."""
+        with Session(self._engine) as session, session.begin():
+            session.execute(
+                sa.delete(IdRow).where(
+                    IdRow.source == source,
+                    IdRow.destination == destination,
+                    IdRow.type == ref.type,
+                    IdRow.source_id == ref.id,
+                )
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationIds:
+    """The id map as the steps of one migration see it: :class:`pumphouse.steps.IdMap`."""
+
+    table: IdTable
+    source: str
+    destination: str
+    migration: str
+
+    def get(self, ref: Ref) -> str | None:
+        found = self.table.get(self.source, self.destination, ref)
+        return None if found is None else found.destination_id
+
+    def put(self, ref: Ref, destination_id: str, *, made: bool) -> None:
+        self.table.put(
+            self.source, self.destination, ref, destination_id, migration=self.migration, made=made
+        )
+
+    def remove(self, ref: Ref) -> None:
+        self.table.remove(self.source, self.destination, ref)
+
+
+def _record(row: IdRow) -> IdRecord:
+    return IdRecord(
+        ref=Ref(row.type, row.source_id),
+        destination_id=row.destination_id,
+        migration=row.migration,
+        made=row.made,
+    )

@@ -1,0 +1,204 @@
+"""What migrations do to clouds: written before it is done, and again when it is known what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from pumphouse.model import Ref, Side
+from pumphouse.steps import JournalEntry, JournalState
+from pumphouse.store.database import retried
+from pumphouse.store.migrations import check_fence
+from pumphouse.store.models import JournalRow
+
+_OPEN = (JournalState.INTENT, JournalState.MADE, JournalState.LEFT)
+"""What a cloud still holds, or may hold."""
+
+
+class JournalTable:
+    """The journals of all migrations."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(reads_only=True)
+
+    @retried
+    def intend(
+        self,
+        migration: str,
+        unit: str,
+        ref: Ref,
+        step: str,
+        side: Side,
+        *,
+        epoch: int,
+        detail: Mapping[str, Any] | None = None,
+        temporary: bool = False,
+    ) -> JournalEntry:
+        """Write that a step is about to change a cloud; the open entry, if an earlier attempt wrote it.
+
+        :param epoch: what ``Migrations.take`` answered.
+        :raises Fenced: another process has taken the migration over; nothing must be written to a cloud.
+        """
+        now = datetime.now(UTC)
+        with Session(self._engine) as session, session.begin():
+            # The lock on the migration also keeps two attempts from writing the entry twice.
+            check_fence(session, migration, epoch)
+            query = _of(migration, ref=ref, step=step).where(JournalRow.side == side)
+            row = session.scalars(query.order_by(JournalRow.id.desc())).first()
+            repeated = row is not None
+            if row is None:
+                row = JournalRow(
+                    migration=migration,
+                    unit=unit,
+                    type=ref.type,
+                    source_id=ref.id,
+                    step=step,
+                    side=side,
+                    state=JournalState.INTENT,
+                    detail=dict(detail or {}),
+                    temporary=temporary,
+                    at=now,
+                    changed_at=now,
+                )
+                session.add(row)
+            elif row.state == JournalState.LEFT:
+                row.state = JournalState.MADE if row.made_id else JournalState.INTENT
+                row.changed_at = now
+            session.flush()
+            return _entry(row, repeated=repeated)
+
+    @retried
+    def made(self, entry_id: int, made_id: str, *, detail: Mapping[str, Any] | None = None) -> JournalEntry:
+        """Write the id of what was made (and other detail, if given).
+
+        Not fenced: it is a fact, which whoever has the migration now needs.
+        """
+        with Session(self._engine) as session, session.begin():
+            row = _change(session, entry_id, JournalState.MADE)
+            row.made_id = made_id
+            if detail is not None:
+                row.detail = dict(detail)
+            return _entry(row)
+
+    @retried
+    def removed(self, entry_id: int) -> None:
+        """Write that it is gone, or undone."""
+        with Session(self._engine) as session, session.begin():
+            _change(session, entry_id, JournalState.REMOVED)
+
+    @retried
+    def left(self, entry_id: int, reason: str) -> None:
+        """Write that it could not be removed; the reason is in the detail, under ``left``."""
+        with Session(self._engine) as session, session.begin():
+            row = _change(session, entry_id, JournalState.LEFT)
+            row.detail = {**row.detail, "left": reason}
+
+    @retried
+    def open_entries(
+        self,
+        migration: str,
+        *,
+        unit: str | None = None,
+        ref: Ref | None = None,
+        step: str | None = None,
+        temporary: bool | None = None,
+        newest_first: bool = True,
+    ) -> list[JournalEntry]:
+        """What the clouds still hold, or may hold, of a migration: intended, made or left."""
+        query = _of(migration, ref=ref, step=step)
+        if unit is not None:
+            query = query.where(JournalRow.unit == unit)
+        if temporary is not None:
+            query = query.where(JournalRow.temporary == temporary)
+        with Session(self._reader) as session:
+            rows = session.scalars(query.order_by(JournalRow.id.desc() if newest_first else JournalRow.id))
+            return list(map(_entry, rows))
+
+    @retried
+    def entries(self, migration: str) -> list[JournalEntry]:
+        """All that a migration wrote, oldest first."""
+        query = sa.select(JournalRow).where(JournalRow.migration == migration).order_by(JournalRow.id)
+        with Session(self._reader) as session:
+            return list(map(_entry, session.scalars(query)))
+
+    def find(self, migration: str, ref: Ref, step: str) -> JournalEntry | None:
+        """The newest open entry of a step; None if there is none."""
+        return next(iter(self.open_entries(migration, ref=ref, step=step)), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitJournal:
+    """The journal as the steps of one unit see it: :class:`pumphouse.steps.Journal`."""
+
+    table: JournalTable
+    migration: str
+    unit: str
+    epoch: int
+
+    def intend(
+        self,
+        ref: Ref,
+        step: str,
+        side: Side,
+        *,
+        detail: Mapping[str, Any] | None = None,
+        temporary: bool = False,
+    ) -> JournalEntry:
+        return self.table.intend(
+            self.migration,
+            self.unit,
+            ref,
+            step,
+            side,
+            epoch=self.epoch,
+            detail=detail,
+            temporary=temporary,
+        )
+
+    def made(
+        self, entry: JournalEntry, made_id: str, *, detail: Mapping[str, Any] | None = None
+    ) -> JournalEntry:
+        return self.table.made(entry.id, made_id, detail=detail)
+
+    def removed(self, entry: JournalEntry) -> None:
+        self.table.removed(entry.id)
+
+    def left(self, entry: JournalEntry, reason: str) -> None:
+        self.table.left(entry.id, reason)
+
+    def open_entries(self, ref: Ref, step: str) -> list[JournalEntry]:
+        return self.table.open_entries(self.migration, ref=ref, step=step)
+
+
+def _of(migration: str, *, ref: Ref | None, step: str | None) -> sa.Select[JournalRow]:
+    query = sa.select(JournalRow).where(JournalRow.migration == migration, JournalRow.state.in_(_OPEN))
+    if ref is not None:
+        query = query.where(JournalRow.type == ref.type, JournalRow.source_id == ref.id)
+    return query if step is None else query.where(JournalRow.step == step)
+
+
+def _change(session: Session, entry_id: int, state: JournalState) -> JournalRow:
+    row = session.get_one(JournalRow, entry_id)
+    row.state, row.changed_at = state, datetime.now(UTC)
+    return row
+
+
+def _entry(row: JournalRow, *, repeated: bool = False) -> JournalEntry:
+    return JournalEntry(
+        id=row.id,
+        unit=row.unit,
+        ref=Ref(row.type, row.source_id),
+        step=row.step,
+        side=Side(row.side),
+        state=JournalState(row.state),
+        made_id=row.made_id,
+        detail=row.detail,
+        temporary=row.temporary,
+        repeated=repeated,
+    )

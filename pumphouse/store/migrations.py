@@ -1,0 +1,303 @@
+"""Migrations: their state, and the one process that is at work on each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from pumphouse.errors import Fenced, MigrationBusy, WrongState
+from pumphouse.store.database import retried
+from pumphouse.store.models import MigrationRow
+from pumphouse.store.names import find_id, new_id
+from pumphouse.store.owner import Owner
+from pumphouse.store.states import ALLOWED, MigrationState
+
+
+class Request(StrEnum):
+    """What an operator asks of the process that is at work."""
+
+    PAUSE = "pause"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationRecord:
+    """A migration as it is now.
+
+    ``subjects`` names what it moves (projects' ids, say). ``epoch`` counts the processes that have taken
+    it; ``owner`` is the one that has it, alive or not.
+    """
+
+    id: str
+    name: str
+    state: MigrationState
+    plan_id: str
+    source: str
+    destination: str
+    subjects: tuple[str, ...]
+    options: Mapping[str, Any]
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    owner: Owner | None
+    heartbeat_at: datetime | None
+    epoch: int
+    request: Request | None
+    reason: str
+    summary: Mapping[str, Any] | None
+
+
+class Migrations:
+    """Migrations in the store. An id may be given as :func:`pumphouse.store.names.find_id` says."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(reads_only=True)
+
+    @retried
+    def create(
+        self,
+        *,
+        name: str,
+        plan_id: str,
+        source: str,
+        destination: str,
+        subjects: Collection[str] = (),
+        options: Mapping[str, Any] | None = None,
+    ) -> MigrationRecord:
+        """A new migration, PLANNED."""
+        with Session(self._engine) as session, session.begin():
+            row = MigrationRow(
+                id=new_id("m"),
+                name=name[:255],
+                state=MigrationState.PLANNED,
+                plan_id=plan_id,
+                source=source,
+                destination=destination,
+                subjects=sorted(subjects),
+                options=dict(options or {}),
+                created_at=datetime.now(UTC),
+            )
+            session.add(row)
+            session.flush()
+            return _record(row)
+
+    @retried
+    def get(self, id: str) -> MigrationRecord:
+        """The migration. Raises UnknownMigration or AmbiguousName."""
+        with Session(self._reader) as session:
+            return _record(_find(session, id))
+
+    @retried
+    def list(
+        self, *, state: MigrationState | Collection[MigrationState] | None = None, limit: int | None = None
+    ) -> tuple[MigrationRecord, ...]:
+        """Migrations, newest first, of all states or of these."""
+        query = sa.select(MigrationRow).order_by(MigrationRow.created_at.desc(), MigrationRow.id).limit(limit)
+        if state is not None:
+            wanted = [state] if isinstance(state, MigrationState) else list(state)
+            query = query.where(MigrationRow.state.in_(wanted))
+        with Session(self._reader) as session:
+            return tuple(map(_record, session.scalars(query)))
+
+    @retried
+    def set_state(
+        self,
+        id: str,
+        state: MigrationState,
+        *,
+        expect: Collection[MigrationState] | None = None,
+        epoch: int | None = None,
+        reason: str = "",
+    ) -> MigrationRecord:
+        """Change the state, where that is allowed; the same state again only changes the reason.
+
+        :param expect: refuse when it is in none of these states.
+        :param epoch: what :meth:`take` answered, where the process at work changes it.
+        :raises WrongState: from its state this one cannot follow.
+        :raises Fenced: another process has taken the migration over.
+        """
+        with Session(self._engine) as session, session.begin():
+            row = _locked(session, _find(session, id).id)
+            _check_epoch(row, epoch)
+            now = MigrationState(row.state)
+            if (expect is not None and now not in expect) or (now is not state and state not in ALLOWED[now]):
+                raise WrongState(
+                    f"migration {row.id} is {now}, and cannot become {state}",
+                    next_step=f"See it with: pumphouse migration show {row.id}",
+                )
+            if now is not state:
+                row.started_at = row.started_at or (datetime.now(UTC) if state.active else None)
+                row.ended_at = datetime.now(UTC) if state.ended else None
+            row.state, row.reason = state, reason
+            return _record(row)
+
+    @retried
+    def set_plan(self, id: str, plan_id: str, *, epoch: int) -> None:
+        """Make a new plan the migration's, for a retry. Raises Fenced."""
+        with Session(self._engine) as session, session.begin():
+            row = _locked(session, id)
+            _check_epoch(row, epoch)
+            row.plan_id = plan_id
+
+    # -- the process at work
+
+    @retried
+    def take(self, id: str, owner: Owner) -> int:
+        """Make ``owner`` the one process at work on it; the epoch that fences all earlier ones.
+
+        A request that was left over is dropped.
+
+        :raises MigrationBusy: a living process has it, or is at work on another migration of the same
+            subjects between the same clouds.
+        """
+        with Session(self._engine) as session, session.begin():
+            found = _find(session, id)
+            # All between these clouds, in one order: two processes cannot pass this check at once.
+            between = session.scalars(
+                sa.select(MigrationRow)
+                .where(MigrationRow.source == found.source, MigrationRow.destination == found.destination)
+                .order_by(MigrationRow.id)
+                .with_for_update()
+                .execution_options(populate_existing=True)
+            ).all()
+            now = datetime.now(UTC)
+            for other in between:
+                _refuse_if_busy(other, found, now)
+            found.owner_host, found.owner_pid, found.owner_started = owner.host, owner.pid, owner.started
+            found.heartbeat_at, found.request = now, None
+            found.epoch += 1
+            return found.epoch
+
+    @retried
+    def heartbeat(self, id: str, epoch: int) -> Request | None:
+        """Say that the process still runs; what it is asked to do. Raises Fenced.
+
+        Due every few seconds, well within :data:`pumphouse.store.owner.FRESH`.
+        """
+        with Session(self._engine) as session, session.begin():
+            row = _locked(session, id)
+            _check_epoch(row, epoch)
+            row.heartbeat_at = datetime.now(UTC)
+            return _request(row)
+
+    @retried
+    def release(self, id: str, epoch: int) -> None:
+        """Let go of it. Does nothing when another process has it already."""
+        with Session(self._engine) as session, session.begin():
+            row = _locked(session, id)
+            if row.epoch == epoch:
+                row.owner_host = row.owner_pid = row.owner_started = row.heartbeat_at = None
+
+    @retried
+    def request(self, id: str, what: Request) -> MigrationRecord:
+        """Ask the process at work to pause or cancel. Raises WrongState when the migration has ended."""
+        with Session(self._engine) as session, session.begin():
+            row = _locked(session, _find(session, id).id)
+            if MigrationState(row.state).ended:
+                raise WrongState(f"migration {row.id} has ended already: it is {row.state}")
+            row.request = what
+            return _record(row)
+
+    @retried
+    def requested(self, id: str) -> Request | None:
+        """What the process at work is asked to do."""
+        with Session(self._reader) as session:
+            return _request(_find(session, id))
+
+    # -- what it came to
+
+    @retried
+    def set_summary(self, id: str, summary: Mapping[str, Any]) -> None:
+        """Keep small JSON that lists and shows want: counts, times, bytes."""
+        with Session(self._engine) as session, session.begin():
+            _locked(session, id).summary = dict(summary)
+
+    @retried
+    def set_report(self, id: str, report: Mapping[str, Any]) -> None:
+        """Keep the report's JSON."""
+        with Session(self._engine) as session, session.begin():
+            _locked(session, id).report = dict(report)
+
+    @retried
+    def report(self, id: str) -> dict[str, Any] | None:
+        """The report's JSON; None before there is one."""
+        with Session(self._reader) as session:
+            report: dict[str, Any] | None = _find(session, id).report
+            return report
+
+
+def check_fence(session: Session, id: str, epoch: int) -> None:
+    """Lock the migration until the transaction ends. Raises Fenced unless ``epoch`` is still its own."""
+    _check_epoch(_locked(session, id), epoch)
+
+
+def _find(session: Session, id: str) -> MigrationRow:
+    newest = MigrationRow.created_at.desc()
+    found = find_id(session, id, column=MigrationRow.id, newest=newest, what="migration")
+    return session.get_one(MigrationRow, found)
+
+
+def _locked(session: Session, id: str) -> MigrationRow:
+    return session.get_one(MigrationRow, id, with_for_update=True, populate_existing=True)
+
+
+def _check_epoch(row: MigrationRow, epoch: int | None) -> None:
+    if epoch is not None and row.epoch != epoch:
+        raise Fenced(f"another process has taken migration {row.id} over ({_owner(row) or 'it has let go'})")
+
+
+def _refuse_if_busy(other: MigrationRow, wanted: MigrationRow, now: datetime) -> None:
+    owner = _owner(other)
+    if owner is None or not owner.alive(heartbeat_at=other.heartbeat_at, now=now):
+        return
+    if other.id == wanted.id:
+        raise MigrationBusy(
+            f"migration {other.id} is already at work: {owner} has it",
+            next_step=f"Watch it with: pumphouse migration watch {other.id}",
+        )
+    shared = sorted(set(other.subjects) & set(wanted.subjects))
+    if shared:
+        raise MigrationBusy(
+            f"migration {other.id} is at work on the same between {other.source} and {other.destination}: "
+            f"{', '.join(shared)}",
+            next_step=f"Wait until it ends, or pause it with: pumphouse migration pause {other.id}",
+        )
+
+
+def _owner(row: MigrationRow) -> Owner | None:
+    if row.owner_host is None or row.owner_pid is None or row.owner_started is None:
+        return None
+    return Owner(host=row.owner_host, pid=row.owner_pid, started=row.owner_started)
+
+
+def _request(row: MigrationRow) -> Request | None:
+    return Request(row.request) if row.request else None
+
+
+def _record(row: MigrationRow) -> MigrationRecord:
+    return MigrationRecord(
+        id=row.id,
+        name=row.name,
+        state=MigrationState(row.state),
+        plan_id=row.plan_id,
+        source=row.source,
+        destination=row.destination,
+        subjects=tuple(row.subjects),
+        options=row.options,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        owner=_owner(row),
+        heartbeat_at=row.heartbeat_at,
+        epoch=row.epoch,
+        request=_request(row),
+        reason=row.reason,
+        summary=row.summary,
+    )

@@ -1,0 +1,103 @@
+"""Opening the store."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import sqlalchemy as sa
+
+from pumphouse.store import schema
+from pumphouse.store.claims import ClaimTable, MigrationClaims
+from pumphouse.store.database import make_engine
+from pumphouse.store.events import Events
+from pumphouse.store.ids import IdTable, MigrationIds
+from pumphouse.store.inventories import Inventories
+from pumphouse.store.journal import JournalTable, UnitJournal
+from pumphouse.store.migrations import MigrationRecord, Migrations
+from pumphouse.store.plans import Plans
+from pumphouse.store.units import Units
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """The store's tables, one attribute for each group. Safe to use from several threads.
+
+    ``engine`` is also for TaskFlow's persistence, with :meth:`guard` while its tables are made.
+    """
+
+    engine: sa.Engine
+    inventories: Inventories
+    plans: Plans
+    migrations: Migrations
+    units: Units
+    journal: JournalTable
+    ids: IdTable
+    events: Events
+    claims: ClaimTable
+
+    def journal_of(self, migration: str, unit: str, *, epoch: int) -> UnitJournal:
+        """The journal for the steps of one unit, fenced by the epoch."""
+        return UnitJournal(table=self.journal, migration=migration, unit=unit, epoch=epoch)
+
+    def ids_of(self, migration: MigrationRecord) -> MigrationIds:
+        """The id map for the steps of a migration."""
+        return MigrationIds(
+            table=self.ids,
+            source=migration.source,
+            destination=migration.destination,
+            migration=migration.id,
+        )
+
+    def claims_of(self, migration: MigrationRecord) -> MigrationClaims:
+        """The claims for the steps of a migration."""
+        return MigrationClaims(
+            table=self.claims,
+            ids=self.ids,
+            source=migration.source,
+            destination=migration.destination,
+            migration=migration.id,
+        )
+
+    def guard(self) -> AbstractContextManager[None]:
+        """Held while tables are made or changed, so that two processes do not do it at once."""
+        return schema.guard(self.engine)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_store(url: str) -> Store:
+    """The store at this SQLAlchemy URL, made or brought up to date if need be.
+
+    :raises DatabaseError: the database cannot be reached or used.
+    :raises SchemaError: a newer version of pumphouse made it.
+    """
+    engine = make_engine(url)
+    try:
+        schema.upgrade(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Store(
+        engine=engine,
+        inventories=Inventories(engine),
+        plans=Plans(engine),
+        migrations=Migrations(engine),
+        units=Units(engine),
+        journal=JournalTable(engine),
+        ids=IdTable(engine),
+        events=Events(engine),
+        claims=ClaimTable(engine),
+    )

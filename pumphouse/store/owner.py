@@ -1,0 +1,43 @@
+"""Which process is at work on a migration, and whether it still is."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import psutil
+
+FRESH = timedelta(seconds=30)
+"""A process of another host that has given no sign for longer is taken for dead."""
+_SAME_START = 0.5
+"""Start times are told in clock ticks, so two readings may differ a little."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """A process: its host, its id, and when it started (seconds since 1970), for ids are used again."""
+
+    host: str
+    pid: int
+    started: float
+
+    @classmethod
+    def this_process(cls) -> Owner:
+        """The process that asks."""
+        return cls(host=socket.gethostname(), pid=os.getpid(), started=psutil.Process().create_time())
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+    def alive(self, *, heartbeat_at: datetime | None, now: datetime) -> bool:
+        """Whether it still runs: asked of the system on its own host, told by its heartbeat elsewhere."""
+        if self.host != socket.gethostname():
+            return heartbeat_at is not None and now - heartbeat_at < FRESH
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.started) < _SAME_START
+            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False

@@ -1,0 +1,116 @@
+"""Opening the store: its files, its schema, several processes at once."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from pumphouse.engine.backend import open_persistence
+from pumphouse.errors import DatabaseError, SchemaError
+from pumphouse.store import schema
+from pumphouse.store.models import Base
+from pumphouse.store.opening import Store, open_store
+
+_CHILD = Path(__file__).with_name("store_child.py")
+TASKFLOW = {"logbooks", "flowdetails", "atomdetails", "alembic_version"}
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_sqlite_store_is_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "state" / "pumphouse.db"
+    with open_store(f"sqlite:///{path}") as store:
+        store.events.append([])
+        assert mode(path.parent) == 0o700
+        assert [mode(file) for file in path.parent.iterdir()] == [0o600] * 3  # with the log and its index
+
+
+def test_a_sqlite_store_uses_a_write_ahead_log_and_waits_for_locks(tmp_path: Path) -> None:
+    with open_store(f"sqlite:///{tmp_path}/p.db") as store, store.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 30_000
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_a_store_in_memory_keeps_what_it_is_told() -> None:
+    with open_store("sqlite://") as store:
+        store.plans.create(source="a", destination="b", scope={}, document={})
+        assert len(store.plans.list()) == 1
+
+
+def test_the_migrated_schema_is_that_of_the_models(store: Store) -> None:
+    with store.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "version_table": schema.VERSION_TABLE,
+                "include_name": lambda name, kind, _parents: kind != "table" or name not in TASKFLOW,
+                "compare_type": store.engine.dialect.name != "mysql",  # MariaDB's JSON is a long text
+            },
+        )
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_known_head_is_alembics() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent))
+    assert ScriptDirectory.from_config(config).get_heads() == [schema.HEAD]
+
+
+def test_opening_again_keeps_everything(store_url: str) -> None:
+    with open_store(store_url) as store:
+        plan = store.plans.create(source="a", destination="b", scope={}, document={"x": 1})
+    with open_store(store_url) as store:
+        assert store.plans.document(plan.id) == {"x": 1}
+
+
+def test_a_newer_store_is_refused_with_what_to_do(store_url: str) -> None:
+    with open_store(store_url) as store, store.engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'"))
+    with pytest.raises(SchemaError, match=r"9999.*Upgrade pumphouse"):
+        open_store(store_url)
+
+
+def test_an_unusable_url_is_one_clear_error() -> None:
+    for url in ("nonsense", "nosuch://host/db", "sqlite:////proc/nowhere/p.db"):
+        with pytest.raises(DatabaseError, match="URL cannot be used"):
+            open_store(url)
+
+
+def test_a_database_that_is_damaged_is_one_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "p.db"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(DatabaseError, match="not a database"):
+        open_store(f"sqlite:///{path}")
+
+
+def test_taskflow_keeps_its_tables_in_the_same_database(store: Store) -> None:
+    for _ in range(2):
+        open_persistence(store.engine, guard=store.guard())
+    tables = set(sa.inspect(store.engine).get_table_names())
+    assert tables >= {"logbooks", "flowdetails", "atomdetails", schema.VERSION_TABLE, "migrations"}
+
+
+def test_processes_may_open_a_new_store_at_once_and_write_to_it(store_url: str) -> None:
+    """Each numbers its events in a row without a gap; nobody is told that the database is locked."""
+    children = [
+        subprocess.Popen([sys.executable, _CHILD, store_url, f"m-{number}", "40"]) for number in range(3)
+    ]
+    assert [child.wait(90) for child in children] == [0, 0, 0]
+    with open_store(store_url) as store:
+        events = store.events.read()
+        assert [event.seq for event in events] == list(range(1, 121))
+        for number in range(3):
+            mine = [event.payload["text"] for event in events if event.migration == f"m-{number}"]
+            assert mine == [str(count) for count in range(40)]
