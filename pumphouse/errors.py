@@ -271,3 +271,12 @@ class MigrationBusy(StoreError):
 
 class Fenced(StoreError):
     """Another process has taken this migration over; this one must stop at once."""
+
+
+def as_dict(error: BaseException | None) -> dict[str, Any] | None:
+    """Any error as small JSON; None for none."""
+    if error is None:
+        return None
+    if isinstance(error, PumphouseError):
+        return error.to_dict()
+    return {"error": type(error).__name__, "message": str(error)}

@@ -83,7 +83,9 @@ class Field:
     Made by :func:`key`, :func:`ref`, :func:`copy`, :func:`secret` and :func:`drop`. ``refs`` maps a path
     inside the value ("" is the value itself) to the type that the id there points to; a list on the way is
     walked. ``since`` is the oldest microversion and ``extension`` the network extension that a cloud must
-    offer for the field; a cloud without it cannot carry the field, and the plan says so.
+    offer for the field; a cloud without it cannot carry the field, and the plan says so. ``may_differ`` is a
+    value that the destination may have to choose anew, such as a floating address: the report tells it as
+    changed, and it is no failure.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Field:
     fixed: bool = False
     unordered: bool = False
     at_least: bool = False
+    may_differ: bool = False
     default: Any = None
     mapping: str | None = None
     why: str = ""
@@ -152,6 +155,7 @@ def copy(
     fixed: bool = False,
     unordered: bool = False,
     at_least: bool = False,
+    may_differ: bool = False,
     default: Any = None,
     mapping: str | None = None,
 ) -> Field:
@@ -160,7 +164,8 @@ def copy(
     :param default: what a body without the field means.
     :param fixed: cannot be changed on an existing resource.
     :param unordered: a list whose order means nothing.
-    :param at_least: a list of which the destination may have more.
+    :param at_least: a list or a mapping of which the destination may have more.
+    :param may_differ: the destination may have to choose another value.
     :param mapping: the section of the override file that renames its values.
     """
     return Field(
@@ -174,6 +179,7 @@ def copy(
         fixed=fixed,
         unordered=unordered,
         at_least=at_least,
+        may_differ=may_differ,
         default=default,
         mapping=mapping,
     )
@@ -393,6 +399,14 @@ class ResourceType(ABC):
     def consumes(self, resource: Resource, inventory: Inventory) -> Mapping[str, int]:
         """What it takes of its project's quota: ``{"compute.cores": 4}``, by service type and quota name."""
         return {}
+
+    def may_change(self, field: Field, wanted: Resource, there: Resource) -> str:
+        """Why a field of the destination's may well differ from the one wanted; "" if it may not."""
+        return ""
+
+    def data(self, resource: Resource) -> str | None:
+        """The digest of its data, such as ``sha512:ab12...``, where the cloud tells one."""
+        return None
 
     def size(self, resource: Resource) -> int:
         """How many bytes of data move with it."""

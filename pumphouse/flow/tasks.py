@@ -18,7 +18,7 @@ from pumphouse.flow.units import Unit
 from pumphouse.model import Ref
 from pumphouse.plan.document import Plan, PlannedResource
 from pumphouse.registry import Registry
-from pumphouse.steps import Context, Item, Step, step_named
+from pumphouse.steps import Context, Item, JournalEntry, Step, step_named
 
 
 class StepTask(task.Task):
@@ -35,25 +35,27 @@ class StepTask(task.Task):
 
     def revert(self, *_args: Any, **_kwargs: Any) -> None:
         """Undo what the journal says. Never raises: what could not be undone is in the journal."""
-        undo(self.step)
+        for entry in self.step.context.journal.open_entries(self.step.item.ref, self.step.name):
+            trouble = undo(self.step, entry)
+            if trouble is not None:
+                self.step.context.note(self.step.item.ref, f"could not be taken back: {trouble}")
 
 
-def undo(step: Step) -> list[str]:
-    """Undo every open effect of a step, newest first; returns what could not be undone, in words."""
-    left: list[str] = []
-    journal = step.context.journal
-    for entry in journal.open_entries(step.item.ref, step.name):
-        try:
-            step.undo(entry)
-        except errors.Fenced:
-            raise
-        except errors.PumphouseError as error:
-            journal.left(entry, str(error))
-            left.append(f"{step.item.resource}: {error}")
-            step.context.note(step.item.ref, f"could not be taken back: {error}")
-        else:
-            journal.removed(entry)
-    return left
+def undo(step: Step, entry: JournalEntry) -> Exception | None:
+    """Undo one effect of a step, and write into the journal what came of it.
+
+    Returns the error that stood in the way, if any: whatever it is, the other effects must still be undone.
+    Raises only Fenced.
+    """
+    try:
+        step.undo(entry)
+    except errors.Fenced:
+        raise
+    except Exception as error:  # noqa: BLE001 -- kept in the journal and told; the roll-back goes on
+        step.context.journal.left(entry, str(error) or type(error).__name__)
+        return error
+    step.context.journal.removed(entry)
+    return None
 
 
 def symbol(ref: Ref, step: str) -> str:

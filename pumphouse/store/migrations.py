@@ -19,6 +19,10 @@ from pumphouse.store.owner import Owner
 from pumphouse.store.states import ALLOWED, MigrationState
 
 
+EARLIER_PLANS = "earlier_plans"
+"""The option that lists the plans of a migration's earlier tries, newest first."""
+
+
 class Request(StrEnum):
     """What an operator asks of the process that is at work."""
 
@@ -139,12 +143,15 @@ class Migrations:
             return _record(row)
 
     @retried
-    def set_plan(self, id: str, plan_id: str, *, epoch: int) -> None:
-        """Make a new plan the migration's, for a retry. Raises Fenced."""
+    def set_plan(self, id: str, plan_id: str, *, epoch: int) -> MigrationRecord:
+        """Go on with another plan of the same scope: a retry. Raises Fenced."""
         with Session(self._engine) as session, session.begin():
-            row = _locked(session, id)
+            row = _locked(session, _find(session, id).id)
             _check_epoch(row, epoch)
+            plans = [row.plan_id, *row.options.get(EARLIER_PLANS, ())]
+            row.options = {**row.options, EARLIER_PLANS: plans}
             row.plan_id = plan_id
+            return _record(row)
 
     # -- the process at work
 

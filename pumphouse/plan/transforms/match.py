@@ -131,14 +131,19 @@ def _decide(draft: Draft, node: Node, there: Resource) -> None:
 
 
 def _differences(draft: Draft, node: Node, kind: ResourceType, there: Resource) -> tuple[Difference, ...]:
-    """What differs, but for optional references whose target has no counterpart: those are lost anyway."""
+    """What differs, but for what may, and for optional references without a counterpart: those are lost."""
     want = draft.want(node)
     lost = {
         found.field.name
         for found in kind.references(node.resource.fields)
         if found.field.optional and draft.lookup(found.ref) is None
     }
-    return tuple(one for one in differences(kind, want.fields, there.fields) if one.field not in lost)
+    fields = {field.name: field for field in kind.carried()}
+    return tuple(
+        one
+        for one in differences(kind, want.fields, there.fields)
+        if one.field not in lost and not kind.may_change(fields[one.field], node.resource, there)
+    )
 
 
 def _update(node: Node, kind: ResourceType, found: tuple[Difference, ...]) -> None:

@@ -1,0 +1,126 @@
+"""Takes back what the journal says, in the reverse order of the plan's graph.
+
+Everything is tried: one thing that cannot be removed does not keep the others. What is left stays open in the
+journal with the reason, and a later roll-back tries it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import networkx as nx
+
+from pumphouse import errors
+from pumphouse.engine import access
+from pumphouse.engine.control import Control
+from pumphouse.engine.scheduler import Outcome, run_graph
+from pumphouse.engine.workplace import Workplace
+from pumphouse.events import StepChanged
+from pumphouse.flow.tasks import build_step, undo
+from pumphouse.model import Ref
+from pumphouse.steps import JournalEntry
+from pumphouse.store.states import UnitState
+
+
+class Rollback:
+    """One attempt to take effects back."""
+
+    def __init__(self, place: Workplace, *, control: Control, jobs: int) -> None:
+        self._place = place
+        self._control = control
+        self._jobs = jobs
+
+    def all(self) -> list[str]:
+        """Take back everything that is open; what is left, in words."""
+        return self._undo(lambda _entry: True)
+
+    def temporary(self) -> list[str]:
+        """Take back what was only for the time of the migration."""
+        return self._undo(lambda entry: entry.temporary)
+
+    def units(self, names: Iterable[str]) -> list[str]:
+        """Take back what these units did."""
+        wanted = set(names)
+        return self._undo(lambda entry: entry.unit in wanted)
+
+    def _undo(self, wanted: Callable[[JournalEntry], bool]) -> list[str]:
+        found = [
+            one
+            for one in self._place.store.journal.open_entries(self._place.migration.id)
+            if wanted(one) and one.step != access.STEP
+        ]
+        entries: dict[Ref, list[JournalEntry]] = {}
+        for entry in found:
+            entries.setdefault(entry.ref, []).append(entry)
+        left: list[str] = []
+        outcomes = run_graph(
+            self._order(entries),
+            lambda name: self._undo_resource(entries[Ref.parse(name)], left),
+            jobs=self._jobs,
+            stop=self._control.stop,
+            on_change=lambda _name, _outcome: None,
+        )
+        for name, outcome in outcomes.items():
+            if isinstance(outcome.error, errors.Fenced):
+                raise outcome.error
+            if outcome.error is not None:
+                left.append(f"{name}: {outcome.reason}")
+        if not self._control.stop.is_set():
+            left += self._revoke(wanted)
+        return sorted(left)
+
+    def _order(self, entries: dict[Ref, list[JournalEntry]]) -> nx.DiGraph[str]:
+        """What needs something is removed before it."""
+        plan = self._place.plan.graph
+        order: nx.DiGraph[str] = nx.DiGraph()
+        order.add_nodes_from(str(ref) for ref in entries)
+        order.add_edges_from(
+            (str(ref), str(need)) for need, ref in plan.edges if need in entries and ref in entries
+        )
+        return order
+
+    def _undo_resource(self, entries: list[JournalEntry], left: list[str]) -> Outcome:
+        """Undo one resource's effects, newest first. Succeeds even if some are left: others must go on."""
+        for entry in entries:
+            if self._control.stop.is_set():
+                return Outcome(state=UnitState.PENDING)
+            context = self._place.context(entry.unit)
+            planned = self._place.plan.by_ref[entry.ref]
+            step = build_step(planned, entry.step, self._place.registry, context)
+            self._tell(entry, "REVERTING", step.doing)
+            trouble = undo(step, entry)
+            if trouble is None:
+                self._tell(entry, "REVERTED", step.doing)
+            else:
+                left.append(f"{planned.resource}: {trouble}")
+                self._tell(entry, "REVERT_FAILURE", step.doing, trouble)
+        return Outcome(state=UnitState.SUCCEEDED)
+
+    def _revoke(self, wanted: Callable[[JournalEntry], bool]) -> list[str]:
+        """Grants go last: removing what is in a project may need them."""
+        left: list[str] = []
+        journal = self._place.context().journal
+        for entry in self._place.store.journal.open_entries(self._place.migration.id):
+            if entry.step == access.STEP and wanted(entry):
+                try:
+                    self._place.access.revoke(entry)
+                except errors.CloudError as error:
+                    journal.left(entry, str(error))
+                    left.append(f"the operator's role in project {entry.detail['project_id']}: {error}")
+                else:
+                    journal.removed(entry)
+        return left
+
+    def _tell(self, entry: JournalEntry, state: str, doing: str, error: Exception | None = None) -> None:
+        self._place.emit(
+            StepChanged(
+                migration=self._place.migration.id,
+                unit=entry.unit,
+                resource=str(entry.ref),
+                name=self._place.plan.by_ref[entry.ref].resource.name,
+                step=entry.step,
+                state=state,
+                doing=doing,
+                error=errors.as_dict(error),
+            )
+        )

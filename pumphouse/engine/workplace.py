@@ -1,0 +1,96 @@
+"""What all steps of one run share, and the context that each unit's steps get of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pumphouse.clouds.cloud import Cloud
+from pumphouse.engine.access import Access
+from pumphouse.events import Listener, Noted, StepProgressed
+from pumphouse.model import Action, Ref, Side
+from pumphouse.plan.document import Plan
+from pumphouse.registry import Registry
+from pumphouse.steps import Context, Passwords, Settings
+from pumphouse.store.migrations import MigrationRecord
+from pumphouse.store.opening import Store
+
+OUTSIDE = ""
+"""The unit of effects that belong to no unit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """The collaborators of a run. ``epoch`` fences what it writes."""
+
+    store: Store
+    registry: Registry
+    source: Cloud
+    destination: Cloud
+    migration: MigrationRecord
+    plan: Plan
+    epoch: int
+    settings: Settings
+    passwords: Passwords
+    emit: Listener
+    access: Access
+
+    def context(self, unit: str = OUTSIDE) -> Context:
+        """The context of one unit's steps."""
+        return Context(
+            source=self.source,
+            destination=self.destination,
+            scoped=self.access,
+            journal=self.store.journal_of(self.migration.id, unit, epoch=self.epoch),
+            ids=self.store.ids_of(self.migration),
+            claims=self.store.claims_of(self.migration),
+            waiting={Side.SOURCE: self.source.waiter, Side.DESTINATION: self.destination.waiter},
+            settings=self.settings,
+            passwords=self.passwords,
+            progress=self._progress(unit),
+            note=self._note,
+        )
+
+    def adopt_ids(self) -> None:
+        """Put what the plan reuses or updates into the id map, where steps look up what they need."""
+        ids = self.store.ids
+        known = ids.all(self.migration.source, self.migration.destination)
+        for one in self.plan.doing(Action.REUSE, Action.UPDATE):
+            record = known.get(one.ref)
+            if one.destination_id and (record is None or record.destination_id != one.destination_id):
+                ids.put(
+                    self.migration.source,
+                    self.migration.destination,
+                    one.ref,
+                    one.destination_id,
+                    migration=self.migration.id,
+                    made=False,
+                )
+
+    def _note(self, ref: Ref, text: str) -> None:
+        self.emit(Noted(migration=self.migration.id, resource=str(ref), text=text))
+
+    def _progress(self, unit: str) -> Callable[[Ref, str, float, str], None]:
+        """Progress in whole hundredths: a stream of a gigabyte is a hundred events, not a thousand."""
+        told: dict[tuple[Ref, str], int] = {}
+        lock = threading.Lock()
+
+        def progress(ref: Ref, step: str, share: float, text: str) -> None:
+            hundredths = int(share * 100)
+            with lock:
+                if told.get((ref, step)) == hundredths:
+                    return
+                told[ref, step] = hundredths
+            self.emit(
+                StepProgressed(
+                    migration=self.migration.id,
+                    unit=unit,
+                    resource=str(ref),
+                    step=step,
+                    share=hundredths / 100,
+                    text=text,
+                )
+            )
+
+        return progress

@@ -1,0 +1,1 @@
+"""Proves what arrived: compares both sides again, field by field."""

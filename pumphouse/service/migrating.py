@@ -1,0 +1,294 @@
+"""One migration in this process: run, resume, retry, cancel, roll back, prove."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pumphouse import errors
+from pumphouse.clouds.cloud import Cloud
+from pumphouse.engine.access import Access
+from pumphouse.engine.backend import open_persistence
+from pumphouse.engine.control import Control
+from pumphouse.engine.heart import Heart
+from pumphouse.engine.rollback import Rollback
+from pumphouse.engine.run import Run
+from pumphouse.engine.scheduler import Outcome
+from pumphouse.engine.workplace import OUTSIDE, Workplace
+from pumphouse.events import Event, Listener, MigrationChanged
+from pumphouse.plan import overrides
+from pumphouse.plan.document import Plan
+from pumphouse.report.make import make_report
+from pumphouse.report.model import Report
+from pumphouse.service import reading
+from pumphouse.service.passwords import passwords
+from pumphouse.service.plans import load_plan, merge
+from pumphouse.steps import JournalState, Settings
+from pumphouse.store.migrations import EARLIER_PLANS, MigrationRecord, Request
+from pumphouse.store.owner import Owner
+from pumphouse.store.states import MigrationState, UnitState
+from pumphouse.store.writer import EventWriter
+
+if TYPE_CHECKING:
+    from pumphouse.service.app import Pumphouse
+
+
+class Migrating:
+    """The work on one migration, while this process has it."""
+
+    def __init__(
+        self,
+        app: Pumphouse,
+        record: MigrationRecord,
+        *,
+        jobs: int,
+        listener: Listener | None,
+        control: Control,
+    ) -> None:
+        self._app = app
+        self._store = app.store
+        self._record = record
+        self._jobs = jobs
+        self._listener = listener
+        self._control = control
+
+    # -- use cases
+
+    def run(self) -> MigrationRecord:
+        """Carry it out from where it is."""
+        self._require(MigrationState.PLANNED, MigrationState.PAUSED, MigrationState.RUNNING)
+        with self._at_work(MigrationState.RUNNING) as place:
+            return self._carry_out(place)
+
+    def resume(self) -> MigrationRecord:
+        """Go on with what was paused or interrupted: the run, or the roll-back."""
+        if self._rolling_back():
+            return self.roll_back()
+        return self.run()
+
+    def retry(self, plan_again: Callable[[Plan], Plan]) -> MigrationRecord:
+        """Plan again and do what is missing."""
+        self._require(
+            MigrationState.PARTIAL,
+            MigrationState.FAILED,
+            MigrationState.CANCELLED,
+            MigrationState.SUCCEEDED,
+            MigrationState.ROLLED_BACK,
+        )
+        plan = plan_again(load_plan(self._store, self._record.plan_id))
+        plan.require_unblocked()
+        with self._at_work(MigrationState.RUNNING, plan=plan) as place:
+            return self._carry_out(place)
+
+    def cancel(self) -> MigrationRecord:
+        """Take back the units that have not ended, and end."""
+        self._require(MigrationState.PAUSED, MigrationState.RUNNING)
+        with self._at_work(MigrationState.RUNNING) as place:
+            return self._cancelled(place)
+
+    def roll_back(self) -> MigrationRecord:
+        """Take everything back."""
+        with self._at_work(MigrationState.ROLLING_BACK) as place:
+            left = Rollback(place, control=self._control, jobs=self._jobs).all()
+            if self._control.stop.is_set():
+                return self._end(place, MigrationState.PAUSED, "the roll-back was paused")
+            for unit in self._store.units.of(self._record.id):
+                if unit.state is not UnitState.SKIPPED:
+                    self._store.units.set_state(self._record.id, unit.name, UnitState.ROLLED_BACK)
+            if left:
+                reason = f"{len(left)} could not be taken back: {'; '.join(left[:3])}"
+                return self._end(place, MigrationState.ROLLBACK_INCOMPLETE, reason)
+            return self._end(place, MigrationState.ROLLED_BACK)
+
+    def prove(self, progress: reading.Progress = reading.quiet) -> Report:
+        """Compare both clouds again, and keep the report."""
+        plan = load_plan(self._store, self._record.plan_id)
+        clouds = self._app.clouds
+        return self._prove(plan, clouds.open(plan.source), clouds.open(plan.destination), progress)
+
+    # -- a run
+
+    def _carry_out(self, place: Workplace) -> MigrationRecord:
+        place.adopt_ids()
+        backend = open_persistence(self._store.engine, guard=self._store.guard())
+        outcomes = Run(place, backend=backend, control=self._control, jobs=self._jobs).run()
+        if self._control.request is Request.CANCEL:
+            return self._cancelled(place)
+        if self._control.stop.is_set():
+            return self._end(place, MigrationState.PAUSED, "it was paused")
+        left = Rollback(place, control=self._control, jobs=self._jobs).temporary()
+        report = self._prove(place.plan, place.source, place.destination, reading.quiet)
+        return self._end(place, *_verdict(outcomes, report, left))
+
+    def _cancelled(self, place: Workplace) -> MigrationRecord:
+        """What has not ended is undone; what has is kept, for a roll-back or a retry."""
+        control = Control()  # the old one says stop
+        rollback = Rollback(place, control=control, jobs=self._jobs)
+        unfinished = [
+            unit.name
+            for unit in self._store.units.of(self._record.id)
+            if unit.state in {UnitState.PENDING, UnitState.RUNNING}
+        ]
+        left = rollback.units([*unfinished, OUTSIDE]) + rollback.temporary()
+        for name in unfinished:
+            self._store.units.set_state(
+                self._record.id, name, UnitState.ROLLED_BACK, reason="the migration was cancelled"
+            )
+        reason = f"{len(left)} could not be taken back: {'; '.join(left[:3])}" if left else "it was cancelled"
+        return self._end(place, MigrationState.CANCELLED, reason)
+
+    def _prove(self, plan: Plan, source: Cloud, destination: Cloud, progress: reading.Progress) -> Report:
+        here, there = reading.read_both(
+            source,
+            destination,
+            self._app.registry,
+            scope=plan.scope,
+            overrides=overrides.parse(plan.overrides, self._app.registry, where="the plan"),
+            progress=progress,
+        )
+        ids = self._store.ids.all(plan.source, plan.destination)
+        report = make_report(
+            self._record.id,
+            plan,
+            source=here,
+            destination=there,
+            ids={ref: record.destination_id for ref, record in ids.items()},
+            registry=self._app.registry,
+            events=self._all_events(),
+            left=[
+                f"{entry.ref} ({entry.side}, {entry.step}): {entry.detail.get('left', '')}"
+                for entry in self._store.journal.open_entries(self._record.id)
+                if entry.state is JournalState.LEFT
+            ],
+        )
+        self._store.migrations.set_report(self._record.id, report.to_dict())
+        return report
+
+    # -- around the work
+
+    @contextmanager
+    def _at_work(self, state: MigrationState, *, plan: Plan | None = None) -> Iterator[Workplace]:
+        """Have the migration, keep the claim alive, and let go of it at the end, whatever comes."""
+        migrations, record = self._store.migrations, self._record
+        plans = [
+            load_plan(self._store, one) for one in (record.plan_id, *record.options.get(EARLIER_PLANS, ()))
+        ]
+        clouds = self._app.clouds
+        source, destination = clouds.open(record.source), clouds.open(record.destination)
+        epoch = migrations.take(record.id, Owner.this_process())
+        try:
+            if plan is not None:
+                record = migrations.set_plan(record.id, plan.id, epoch=epoch)
+                plans = [plan, *plans]
+            record = migrations.set_state(record.id, state, epoch=epoch)
+            writer = EventWriter(self._store.events)
+            with writer, Heart(migrations, record.id, epoch, self._control):
+                place = Workplace(
+                    store=self._store,
+                    registry=self._app.registry,
+                    source=source,
+                    destination=destination,
+                    migration=record,
+                    plan=merge(plans) if state is MigrationState.ROLLING_BACK else plans[0],
+                    epoch=epoch,
+                    settings=self._settings(record),
+                    passwords=passwords(
+                        self._app.config,
+                        str(record.options.get("passwords")),
+                        record.source,
+                        destination,
+                        record.id,
+                    ),
+                    emit=self._emitter(writer),
+                    access=Access(destination, self._store.journal_of(record.id, OUTSIDE, epoch=epoch)),
+                )
+                self._writer = writer
+                place.emit(MigrationChanged(migration=record.id, state=str(state)))
+                yield place
+        finally:
+            migrations.release(record.id, epoch)
+
+    def _emitter(self, writer: EventWriter) -> Listener:
+        listener = self._listener
+        if listener is None:
+            return writer
+
+        def emit(event: Event) -> None:
+            writer(event)
+            listener(event)
+
+        return emit
+
+    def _settings(self, record: MigrationRecord) -> Settings:
+        engine, options = self._app.config.engine, record.options
+        return Settings(
+            quiesce=str(options.get("quiesce")),
+            passwords=str(options.get("passwords")),
+            floating_ips=str(options.get("floating_ips")),
+            poll_interval=engine.poll_interval,
+            build_timeout=engine.build_timeout,
+            volume_timeout=engine.volume_timeout,
+            image_timeout=engine.image_timeout,
+            delete_timeout=engine.delete_timeout,
+        )
+
+    def _end(self, place: Workplace, state: MigrationState, reason: str = "") -> MigrationRecord:
+        if state.ended:
+            self._store.claims.release_all(self._record.id)
+        record = self._store.migrations.set_state(self._record.id, state, epoch=place.epoch, reason=reason)
+        place.emit(MigrationChanged(migration=record.id, state=str(state), reason=reason))
+        return record
+
+    def _all_events(self) -> Iterator[Event]:
+        """All events of this migration so far, page by page."""
+        after = 0
+        while page := self._store.events.read(after=after, migration=self._record.id):
+            yield from (one.event() for one in page)
+            after = page[-1].seq
+
+    def _rolling_back(self) -> bool:
+        if self._record.state is MigrationState.ROLLING_BACK:
+            return True
+        last = [one for one in self._all_events() if isinstance(one, MigrationChanged)]
+        begun = [one.state for one in last if one.state in {"RUNNING", "ROLLING_BACK"}]
+        return self._record.state is MigrationState.PAUSED and begun[-1:] == ["ROLLING_BACK"]
+
+    def _require(self, *states: MigrationState) -> None:
+        if self._record.state not in states:
+            raise errors.WrongState(
+                f"migration {self._record.id} is {self._record.state}",
+                next_step=_NEXT.get(self._record.state, "").format(id=self._record.id),
+            )
+
+
+_NEXT = {
+    MigrationState.SUCCEEDED: "Check it with: pumphouse migration verify {id}",
+    MigrationState.PARTIAL: "Do what is missing with: pumphouse migration retry {id}",
+    MigrationState.FAILED: "Try it again with: pumphouse migration retry {id}",
+    MigrationState.CANCELLED: "Try it again with: pumphouse migration retry {id}",
+    MigrationState.PAUSED: "Go on with: pumphouse migration resume {id}",
+    MigrationState.RUNNING: "Watch it with: pumphouse migration watch {id}",
+    MigrationState.ROLLING_BACK: "Go on with: pumphouse migration resume {id}",
+    MigrationState.ROLLBACK_INCOMPLETE: "Try it again with: pumphouse migration rollback {id}",
+}
+
+
+def _verdict(outcomes: dict[str, Outcome], report: Report, left: list[str]) -> tuple[MigrationState, str]:
+    """What a run came to: succeeded only if everything was done, and proved."""
+    failed = {name: one for name, one in outcomes.items() if one.state is not UnitState.SUCCEEDED}
+    if failed:
+        name, first = next(
+            ((name, one) for name, one in failed.items() if one.state is UnitState.FAILED),
+            next(iter(failed.items())),
+        )
+        reason = f"{len(failed)} of {len(outcomes)} units failed, such as {name}: {first.reason}"
+        whole = len(failed) == len(outcomes)
+        return (MigrationState.FAILED if whole else MigrationState.PARTIAL), reason
+    if not report.verified:
+        wrong = report.wrong()
+        found = ", ".join(f"{one.ref.type} {one.name}" for one in wrong[:3])
+        return MigrationState.PARTIAL, f"{len(wrong)} resources are not as they should be: {found}"
+    if left:
+        return MigrationState.PARTIAL, f"temporary resources are left: {'; '.join(left[:3])}"
+    return MigrationState.SUCCEEDED, ""
