@@ -81,6 +81,11 @@ class Cloud:
         return self.access().project_id or ""
 
     @property
+    def region(self) -> str:
+        """The region of clouds.yaml; "" for none."""
+        return self._sender.region.get_region_name() or ""
+
+    @property
     def waiter(self) -> Waiter:
         """The shared waiting of this cloud."""
         with self._shared.lock:
@@ -106,13 +111,12 @@ class Cloud:
         Keystone gives every service a random id. A catalogue from a template has none; then it is the
         address that the token came from.
         """
-        region = self._sender.region.get_region_name() or ""
         catalogue = self.access().service_catalog.catalog
         ids = sorted(str(entry["id"]) for entry in catalogue if len(str(entry.get("id", ""))) >= 32)
         if ids:
-            return f"{ids[0]}/{region}"
+            return f"{ids[0]}/{self.region}"
         address = str(self._sender.region.config.get("auth", {}).get("auth_url", ""))
-        return f"{address.rstrip('/').removesuffix('/v3')}/{region}"
+        return f"{address.rstrip('/').removesuffix('/v3')}/{self.region}"
 
     def endpoint(self, service: Service) -> str:
         """The address of a service in the catalogue. Asks the service for its versions."""
@@ -135,6 +139,12 @@ class Cloud:
         return cloud
 
     # -- versions
+
+    def version(self, service: Service) -> str:
+        """The major version of a service's API, such as ``2.1``."""
+        client = self._sender.client
+        found = self._sender.guarded(service, "/", lambda: client(service).get_api_major_version())
+        return ".".join(map(str, found)) if found else ""
 
     def versions(self, service: Service) -> _Range | None:
         """The oldest and the newest microversion, or None for a service without them."""

@@ -57,8 +57,9 @@ class Clouds:
                 f"there is no cloud {name!r} in clouds.yaml",
                 next_step=f"Known clouds: {clouds}. Looked at: {files}",
             )
+        limits = self._settings.limits
         limiters = {
-            service: Limiter(in_flight=self._settings.in_flight, per_second=self._settings.per_second)
+            service: Limiter(in_flight=limits.requests_in_flight, per_second=limits.requests_per_second)
             for service in Service
         }
         http = http_session(self._settings)

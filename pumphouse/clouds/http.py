@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 from keystoneauth1.session import TCPKeepAliveAdapter
+
+from pumphouse import config
 
 UPLOAD_BLOCK = 2 * 1024 * 1024
 """Bytes that an upload reads and sends at once. The standard library's 16 KiB cost four times the CPU."""
@@ -16,30 +18,30 @@ UPLOAD_BLOCK = 2 * 1024 * 1024
 class Settings:
     """How pumphouse talks to a cloud. Times are in seconds."""
 
-    connect_timeout: float = 10.0
-    read_timeout: float = 120.0
-    """How long a service may be silent, not how long an answer may take."""
+    limits: config.Clouds = field(default_factory=config.Clouds)
+    """The operator's options: time-outs, requests in flight and per second."""
     attempts: int = 5
     """How often a request is sent at most."""
     backoff: float = 0.5
     """The first wait between two attempts. It doubles, and a random part of up to a half is taken off."""
     longest_wait: float = 60.0
     """No wait is longer, whatever a Retry-After says."""
-    in_flight: int = 16
-    """Requests at once, per service of a cloud."""
-    per_second: float = 100.0
-    """Requests per second, per service of a cloud."""
     pool: int = 64
     """Connections that are kept open, per service of a cloud."""
     poll_interval: float = 2.0
     """How old a listing that waits look at may be."""
+
+    @classmethod
+    def of(cls, options: config.Config) -> Settings:
+        """The settings that the operator's options give."""
+        return cls(limits=options.clouds, poll_interval=options.engine.poll_interval)
 
 
 class PooledAdapter(TCPKeepAliveAdapter):
     """Keeps enough connections open, sends large blocks, and never waits for ever."""
 
     def __init__(self, settings: Settings) -> None:
-        self._timeout = (settings.connect_timeout, settings.read_timeout)
+        self._timeout = (settings.limits.connect_timeout, settings.limits.read_timeout)
         super().__init__(pool_connections=16, pool_maxsize=settings.pool, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:

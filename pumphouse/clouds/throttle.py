@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class Limiter:
-    """At most so many requests in flight, and so many per second.
+    """At most so many requests in flight, and so many per second; 0 per second is no limit.
 
     A burst of one second's worth is let through at once. Threads may share it.
     """
@@ -23,7 +23,7 @@ class Limiter:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._slots = threading.BoundedSemaphore(in_flight)
-        self._gap = 1.0 / per_second
+        self._gap = 1.0 / per_second if per_second else 0.0
         self._burst = 1.0
         self._clock = clock
         self._sleep = sleep

@@ -85,6 +85,8 @@ class Waiter:
         now = self._clock()
         group.asked[id] = now
         if id not in group.known:
+            if not group.known:
+                group.read_at = now
             group.known[id] = self._one(kind, id)
         elif now - group.read_at >= self._interval and group.refresh.acquire(blocking=False):
             try:

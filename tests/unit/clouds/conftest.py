@@ -16,16 +16,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import yaml
 
+from pumphouse import config
 from pumphouse.clouds import Cloud, Clouds, Settings
 
 QUICK = Settings(
-    connect_timeout=2,
-    read_timeout=5,
+    limits=config.Clouds(connect_timeout=2, read_timeout=5, requests_per_second=0),
     backoff=0.01,
     longest_wait=0.5,
     attempts=4,
     poll_interval=0.05,
-    per_second=5000,
 )
 PREFIX = {
     "identity": "/identity/v3",

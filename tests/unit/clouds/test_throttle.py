@@ -46,6 +46,14 @@ def test_hold_off_stops_all_for_a_while():
         assert clock.slept == [7]
 
 
+def test_no_limit_per_second():
+    clock = Clock()
+    limiter = Limiter(in_flight=5, per_second=0, clock=clock, sleep=clock.sleep)
+    for _ in range(10_000):
+        limiter.turn()
+    assert clock.slept == []
+
+
 def test_no_more_in_flight_than_said():
     limiter = Limiter(in_flight=3, per_second=1e6)
     inside, most = [], []
