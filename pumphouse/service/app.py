@@ -69,16 +69,7 @@ class Pumphouse:
     @cached_property
     def clouds(self) -> Clouds:
         """The clouds of clouds.yaml."""
-        options = self.config.clouds
-        return Clouds(
-            settings=Settings(
-                connect_timeout=options.connect_timeout,
-                read_timeout=options.read_timeout,
-                in_flight=options.requests_in_flight,
-                per_second=options.requests_per_second,
-                poll_interval=self.config.engine.poll_interval,
-            )
-        )
+        return Clouds(settings=Settings.of(self.config))
 
     # -- clouds
 
