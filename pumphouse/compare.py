@@ -24,16 +24,21 @@ class Difference:
 
 
 def differences(
-    kind: ResourceType, want: Mapping[str, Any], have: Mapping[str, Any]
+    kind: ResourceType, want: Mapping[str, Any], have: Mapping[str, Any], *, all_fields: bool = False
 ) -> tuple[Difference, ...]:
     """The carried fields of ``want`` that differ in ``have``.
 
     A field that either side does not know (it is missing there) is not compared: the plan tells it as lost.
+
+    :param all_fields: also those that may differ, as a report tells them.
     """
     return tuple(
         Difference(field=field.name, want=want[field.name], have=have[field.name])
         for field in kind.carried()
-        if field.name in want and field.name in have and not same(field, want[field.name], have[field.name])
+        if (all_fields or not field.may_differ)
+        and field.name in want
+        and field.name in have
+        and not same(field, want[field.name], have[field.name])
     )
 
 
@@ -41,6 +46,8 @@ def same(field: Field, want: Any, have: Any) -> bool:
     """Whether two values of a field mean the same; of an ``at_least`` field, whether all wanted is there."""
     if field.at_least and isinstance(want, list | tuple) and isinstance(have, list | tuple):
         return set(map(_canonical, want)) <= set(map(_canonical, have))
+    if field.at_least and isinstance(want, Mapping) and isinstance(have, Mapping):
+        return all(name in have and _canonical(have[name]) == _canonical(want[name]) for name in want)
     if field.unordered and isinstance(want, list | tuple) and isinstance(have, list | tuple):
         return sorted(map(_canonical, want)) == sorted(map(_canonical, have))
     return _canonical(want) == _canonical(have)

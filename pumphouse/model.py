@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 
 class Side(StrEnum):
@@ -140,6 +142,7 @@ class Inventory:
         self.facts: dict[str, Mapping[str, Any]] = dict(facts or {})
         self._resources: dict[Ref, Resource] = {}
         self._by_type: dict[str, list[Resource]] = defaultdict(list)
+        self._derived: dict[Callable[[Inventory], Any], Any] = {}
         for resource in resources:
             self.add(resource)
 
@@ -148,6 +151,7 @@ class Inventory:
         if resource.ref not in self._resources:
             self._resources[resource.ref] = resource
             self._by_type[resource.ref.type].append(resource)
+            self._derived.clear()
 
     def get(self, ref: Ref) -> Resource | None:
         """The resource, or None."""
@@ -156,6 +160,17 @@ class Inventory:
     def of_type(self, name: str) -> list[Resource]:
         """All resources of a type, in the order in which they were read."""
         return self._by_type.get(name, [])
+
+    def derived(self, build: Callable[[Inventory], T]) -> T:
+        """What ``build`` makes of this inventory: made once, and anew after something was added.
+
+        For indexes that a type needs for each of its resources. ``build`` must be a function of a module, or
+        it is a new one each time.
+        """
+        if build not in self._derived:
+            self._derived[build] = build(self)
+        found: T = self._derived[build]
+        return found
 
     def counts(self) -> dict[str, int]:
         """How many of each type."""

@@ -91,10 +91,13 @@ class NeutronType(RestType):
     """A network resource with tags: the marker is the tag ``pumphouse-source=<id>``.
 
     Neutron has no way to create and tag at once on the releases in use, so a resource whose tag was not yet
-    set when the process died is recognised by its identity among the untagged ones.
+    set when the process died is recognised by its identity among the untagged ones; or, where names are no
+    identity, by its description, which is the marker until the tag is set.
     """
 
     tagged: ClassVar[bool] = True
+    described: ClassVar[bool] = False
+    """Whether the description is the marker at first, since several may be alike."""
 
     def read(self, body: Mapping[str, Any]) -> Resource:
         """The body without our marker among its tags."""
@@ -109,31 +112,36 @@ class NeutronType(RestType):
         )
 
     def made_from(self, body: Mapping[str, Any]) -> str | None:
-        """The id in the marker tag."""
-        for tag in body.get("tags") or []:
+        """The id in the marker."""
+        for tag in [*(body.get("tags") or []), body.get("description") or ""]:
             if tag.startswith(MARKER_TAG):
                 return str(tag.removeprefix(MARKER_TAG))
         return None
 
     def body(self, want: Want) -> dict[str, Any]:
         """The body without tags, which have a request of their own."""
-        return {name: value for name, value in super().body(want).items() if name != "tags"}
+        body = {name: value for name, value in super().body(want).items() if name != "tags"}
+        return {**body, "description": f"{MARKER_TAG}{want.marker}"} if self.described else body
 
     def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
-        """Set the tags, the marker among them."""
+        """Set the tags, the marker among them, and then the description."""
         if self.tagged:
             tags = sorted({*want.fields.get("tags", ()), f"{MARKER_TAG}{want.marker}"})
             cloud.put(self.service, f"{self.path}/{identity}/tags", {"tags": tags})
+        if self.described:
+            body = {"description": want.fields["description"]}
+            cloud.put(self.service, f"{self.path}/{identity}", {self.item: body})
 
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
-        """By marker; else the untagged one of the same project and identity."""
+        """By marker; else, unless it was described, the unmarked one of the same project and identity."""
         params = {"project_id": want.project_id} if want.project_id else {}
         found = [self.read(body) for body in cloud.list(self.service, self.path, self.items, params=params)]
         marked = [one for one in found if one.made_from == want.marker]
+        identity = None if self.described else self.identity(want.fields)
         same = [
             one
             for one in found
-            if one.made_from is None and self.identity(one.fields) == self.identity(want.fields)
+            if identity is not None and one.made_from is None and self.identity(one.fields) == identity
         ]
         return next((one.ref.id for one in [*marked, *same]), None)
 
