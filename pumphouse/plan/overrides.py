@@ -100,7 +100,7 @@ def parse(data: Any, registry: Registry, *, where: str) -> Overrides:
         ):
             raise errors.BadOverride(f"{where}: {name} must map names to names")
         names[name] = dict(data[name])
-    rules = data.get("rules") or []
+    rules = data.get("rules", [])
     if not isinstance(rules, list):
         raise errors.BadOverride(f"{where}: rules must be a list")
     return Overrides(names=names, rules=tuple(_rule(one, registry, where) for one in rules))

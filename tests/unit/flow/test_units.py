@@ -1,0 +1,50 @@
+"""How a plan is divided into flows."""
+
+from __future__ import annotations
+
+import networkx as nx
+from toys import one, plan, registry, source
+
+from pumphouse.flow import units
+from pumphouse.model import Ref
+
+
+def divided(made):
+    return units.divide(made, registry())
+
+
+def test_a_server_has_a_flow_of_its_own_with_the_port_made_for_it():
+    found, _ = divided(plan())
+    assert found["server:v1"].refs == (Ref("port", "a1"), Ref("server", "v1"))
+    assert found["server:v1"].label == "server web-1"
+
+
+def test_every_resource_is_in_one_unit_and_reused_ones_in_none():
+    made = plan()
+    found, _ = divided(made)
+    inside = sorted(ref for unit in found.values() for ref in unit.refs)
+    assert inside == sorted(one.ref for one in made.resources if one.action != "reuse")
+
+
+def test_units_that_need_each_other_both_ways_are_split():
+    private = one("flavor", "f1", name="small", ram=512, access=["p1"])
+    here = source()
+    here = type(here)(
+        "source", [private if found.ref == private.ref else found for found in here], facts=here.facts
+    )
+    found, order = divided(plan(here))
+    assert nx.is_directed_acyclic_graph(order)
+    assert nx.has_path(order, "tenant p1.0", "shared.1")  # the flavor's access names the project
+    assert nx.has_path(order, "shared.1", "server:v1")
+
+
+def test_a_large_group_is_cut_into_chunks_in_order(monkeypatch):
+    monkeypatch.setattr(units, "LARGEST", 2)
+    found, order = divided(plan())
+    assert max(len(unit.refs) for unit in found.values()) == 2
+    assert nx.is_directed_acyclic_graph(order)
+
+
+def test_names_are_the_same_whenever_a_plan_is_compiled():
+    made = plan()
+    assert divided(made)[0] == divided(made)[0]

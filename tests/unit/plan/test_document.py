@@ -1,0 +1,74 @@
+"""The plan as a document, and its graph as text."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from toys import destination, one, plan
+
+from pumphouse import errors
+from pumphouse.plan.document import Plan, changes, require_fresh
+from pumphouse.plan.render import dot, mermaid
+
+
+def test_a_saved_plan_is_the_same_when_loaded(tmp_path):
+    made = plan()
+    made.save(tmp_path / "plan.json")
+    loaded = Plan.load(tmp_path / "plan.json")
+    assert loaded == made
+    assert changes(made, loaded) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "is damaged"),
+        ("[]", "is not a plan"),
+        ('{"format": "pumphouse-plan", "version": 9}', "format version 9"),
+        ('{"format": "pumphouse-plan", "version": 1}', "is damaged: KeyError"),
+    ],
+)
+def test_a_damaged_plan_is_refused_in_one_line(tmp_path, text, reason):
+    path = tmp_path / "plan.json"
+    path.write_text(text)
+    with pytest.raises(errors.BadPlan, match=reason) as caught:
+        Plan.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_plan_file_is_named(tmp_path):
+    with pytest.raises(errors.BadPlan, match="cannot read .*nowhere.json: No such file"):
+        Plan.load(tmp_path / "nowhere.json")
+
+
+def test_a_stale_plan_says_what_changed():
+    there = destination(one("flavor", "F", name="small", ram=512, access=[]))
+    with pytest.raises(errors.StalePlan, match=r"flavor 'small' \(f1\): create has become reuse"):
+        require_fresh(plan(), plan(there=there))
+
+
+def test_a_changed_field_is_named():
+    made = plan()
+    network = next(found for found in made.resources if found.ref.type == "network")
+    later = replace(
+        network, resource=replace(network.resource, fields={**network.resource.fields, "mtu": 9000})
+    )
+    other = replace(made, resources=tuple(later if found is network else found for found in made.resources))
+    assert changes(made, other) == ["network 'web' (n1): mtu changed"]
+
+
+def test_the_graph_as_text_is_stable_and_quoted():
+    odd = plan()
+    first = odd.resources[0]
+    odd = replace(
+        odd,
+        resources=(replace(first, resource=replace(first.resource, name='a "b"\n\\c')), *odd.resources[1:]),
+    )
+    text = dot(odd)
+    assert text == dot(odd)
+    assert '\\"b\\"' in text
+    assert text.count("->") == sum(len(found.needs) for found in odd.resources)
+    assert mermaid(odd).startswith("flowchart LR\n")
+    assert json.dumps(odd.to_dict())

@@ -1,0 +1,216 @@
+"""What the plan decides, on inventories made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from toys import actions, destination, one, plan, registry, source
+
+from pumphouse import errors
+from pumphouse.model import Action, Ref, ScopeKind
+from pumphouse.plan.overrides import parse
+from pumphouse.resource import Severity
+
+
+def why(made, ref):
+    return made.by_ref[Ref.parse(ref)].reason
+
+
+def summaries(made, ref):
+    return [problem.summary for problem in made.by_ref[Ref.parse(ref)].problems]
+
+
+def test_a_tenant_brings_what_it_needs_and_nothing_else():
+    assert actions(plan()) == {
+        "domain:default": "reuse",
+        "project:p1": "create",
+        "quota:p1": "create",
+        "flavor:f1": "create",
+        "network:n1": "create",
+        "subnet:s1": "create",
+        "port:a1": "create",
+        "port:a2": "create",
+        "server:v1": "create",
+        "server:v2": "create",
+    }
+
+
+def test_needed_resources_come_first():
+    order = [found.ref for found in plan().resources]
+    for found in plan().resources:
+        assert all(order.index(need) < order.index(found.ref) for need in found.needs)
+
+
+def test_a_server_alone_brings_its_prerequisites_but_not_its_neighbours():
+    found = actions(plan(kind=ScopeKind.SERVER, names=("web-1",)))
+    assert "server:v1" in found
+    assert "server:v2" not in found
+    assert "subnet:s1" in found  # part of the network
+    assert "port:a2" not in found
+
+
+def test_what_was_migrated_before_is_reused_by_its_marker():
+    there = destination(
+        one("project", "P", name="shop", domain_id="default", description=""),
+        one("network", "N", name="web", project="P", mtu=1450, external=False, made_from="n1"),
+    )
+    made = plan(there=there)
+    assert made.by_ref[Ref("network", "n1")].destination_id == "N"
+    assert actions(made)["network:n1"] == "reuse"
+
+
+def test_a_change_on_the_source_is_the_only_update():
+    there = destination(
+        one("project", "P", name="shop", domain_id="default", description=""),
+        one("network", "N", name="web", project="P", mtu=1500, external=False, made_from="n1"),
+    )
+    made = plan(there=there, known={Ref("project", "p1"): "P"})
+    changed = [found for found in made.resources if found.action is Action.UPDATE]
+    assert [(str(found.ref), found.changed, found.before) for found in changed] == [
+        ("network:n1", ("mtu",), {"mtu": 1500})
+    ]
+
+
+def test_an_id_map_whose_resource_has_gone_makes_it_again():
+    assert actions(plan(known={Ref("network", "n1"): "gone"}))["network:n1"] == "create"
+
+
+def test_a_flavor_of_the_same_name_with_other_values_blocks_and_what_needs_it_too():
+    made = plan(there=destination(one("flavor", "F", name="small", ram=2048, access=[])))
+    assert actions(made)["flavor:f1"] == "blocked"
+    assert "ram: 512 wanted, 2048 found" in why(made, "flavor:f1")
+    assert actions(made)["server:v1"] == "blocked"
+    assert actions(made)["network:n1"] == "create"
+    with pytest.raises(errors.PlanBlocked, match="3 of 10 resources are blocked"):
+        made.require_unblocked()
+
+
+def test_a_flavor_of_the_same_name_and_values_is_reused():
+    made = plan(there=destination(one("flavor", "F", name="small", ram=512, access=[])))
+    assert actions(made)["flavor:f1"] == "reuse"
+    assert made.by_ref[Ref("flavor", "f1")].destination_id == "F"
+
+
+def test_a_server_of_the_same_name_that_is_not_ours_is_a_name_clash():
+    there = destination(
+        one("project", "P", name="shop", domain_id="default", description=""),
+        one("server", "V", name="web-1", project="P", flavor="F", ports=[], metadata={}),
+    )
+    made = plan(there=there)
+    assert "name clash" in why(made, "server:v1")
+    assert actions(made)["server:v2"] == "create"
+
+
+def test_a_project_of_the_same_name_is_used_as_it_is_with_a_warning():
+    there = destination(one("project", "P", name="shop", domain_id="default", description="older"))
+    made = plan(there=there)
+    assert actions(made)["project:p1"] == "reuse"
+    assert any("differs: description" in text for text in summaries(made, "project:p1"))
+
+
+def test_several_candidates_block():
+    there = destination(
+        one("flavor", "F", name="small", ram=512, access=[]),
+        one("flavor", "G", name="small", ram=512, access=[]),
+    )
+    assert "2 of the destination's could be it: F, G" in why(plan(there=there), "flavor:f1")
+
+
+def test_a_missing_external_network_blocks_and_says_how_to_map_it():
+    here = source(one("subnet", "s2", cidr="10.1.0.0/24", network_id="ext", note=None, project="p1"))
+    there = destination()
+    there = type(there)("destination", [found for found in there if found.ref.id != "EXT"], facts=there.facts)
+    made = plan(here, there)
+    assert "it is never created" in why(made, "network:ext")
+    assert "map its name" in made.by_ref[Ref("network", "ext")].problems[0].next_step
+
+
+def test_a_mapped_network_takes_the_destinations_id_by_the_override_file():
+    here = source(one("subnet", "s2", cidr="10.1.0.0/24", network_id="ext", note=None, project="p1"))
+    there = destination(one("network", "W", name="wan", project="zz", mtu=1500, external=True))
+    wanted = parse({"networks": {"public": "wan"}}, registry(), where="test")
+    made = plan(here, there, overrides=wanted)
+    assert made.by_ref[Ref("network", "ext")].destination_id == "W"
+
+
+def test_two_tenants_that_an_override_makes_one_block():
+    wanted = parse({"projects": {"lab": "shop"}}, registry(), where="test")
+    made = plan(names=("shop", "lab"), overrides=wanted)
+    assert "would become the same" in why(made, "project:p1")
+    assert "would become the same" in why(made, "project:p2")
+
+
+def test_a_rule_rewrites_a_field():
+    rules = [{"type": "network", "when": {"name": "web"}, "set": {"mtu": 1400}}]
+    made = plan(overrides=parse({"rules": rules}, registry(), where="test"))
+    assert made.by_ref[Ref("network", "n1")].resource.fields["mtu"] == 1400
+
+
+def test_a_field_that_the_destination_is_too_old_for_is_lost_and_said_so():
+    made = plan(there=destination(microversion="2.10"))
+    subnet = made.by_ref[Ref("subnet", "s1")]
+    assert "note" not in subnet.resource.fields
+    assert [problem.severity for problem in subnet.problems] == [Severity.LOST]
+
+
+def test_a_server_that_its_type_refuses_is_blocked_with_the_reason():
+    broken = replace(source().get(Ref("server", "v1")), facts={"status": "ERROR"})
+    made = plan(source_with(broken))
+    assert why(made, "server:v1") == "its status is ERROR"
+    assert actions(made)["server:v2"] == "create"
+
+
+def source_with(*changed):
+    here = source()
+    new = {resource.ref: resource for resource in changed}
+    return type(here)("source", [new.get(found.ref, found) for found in here], facts=here.facts)
+
+
+def test_a_reference_to_what_the_source_no_longer_has_blocks():
+    orphan = replace(
+        source().get(Ref("server", "v1")),
+        fields={**source().get(Ref("server", "v1")).fields, "ports": ["gone"]},
+    )
+    assert "port:gone, which the source no longer has" in why(plan(source_with(orphan)), "server:v1")
+
+
+def test_a_quota_that_does_not_suffice_blocks():
+    small = replace(
+        source().get(Ref("quota", "p1")), fields={"project_id": "p1", "compute": {"instances": 1}}
+    )
+    made = plan(source_with(small))
+    assert "quota compute.instances is 1, 0 are used and 2 more are needed" in why(made, "quota:p1")
+
+
+def test_what_the_destinations_project_uses_counts_against_its_quota():
+    there = destination(
+        one("project", "P", name="shop", domain_id="default", description=""),
+        one(
+            "quota", "P", project="P", compute={"instances": 5}, facts={"used": {"compute": {"instances": 4}}}
+        ),
+    )
+    assert "4 are used and 2 more are needed" in why(plan(there=there), "quota:p1")
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "text"),
+    [
+        (("shap",), errors.UnknownResource, "Did you mean 'shop'"),
+        (("Default/shop", "nope"), errors.UnknownResource, "no tenant 'nope'"),
+    ],
+)
+def test_a_name_that_is_not_there(names, error, text):
+    with pytest.raises(error, match=text):
+        plan(names=names)
+
+
+def test_a_name_that_two_domains_have_is_ambiguous_and_domain_slash_name_is_not():
+    here = source(
+        one("domain", "d2", name="Other"),
+        one("project", "p9", name="shop", domain_id="d2", description=""),
+    )
+    with pytest.raises(errors.AmbiguousName, match=r"Default/shop \(p1\), Other/shop \(p9\)"):
+        plan(here)
+    assert "project:p9" not in actions(plan(here, names=("Default/shop",)))
+    assert "project:p9" in actions(plan(here, names=("p9",)))
