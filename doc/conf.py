@@ -22,3 +22,20 @@ html_title = "Pumphouse"
 copybutton_prompt_text = "$ "
 # A command is copied without what it prints.
 copybutton_only_copy_prompt_lines = True
+
+# What every listing takes is said once, at the head of the page.
+autoprogram_cliff_ignored = [
+    "--help",
+    "--column",
+    "--fit-width",
+    "--format",
+    "--max-width",
+    "--noindent",
+    "--prefix",
+    "--print-empty",
+    "--quote",
+    "--sort-ascending",
+    "--sort-column",
+    "--sort-descending",
+    "--variable",
+]

@@ -24,8 +24,9 @@ from sphinx.util.docutils import SphinxDirective
 
 from pumphouse.errors import PumphouseError
 from pumphouse.events import Event
+from pumphouse.model import Side
 from pumphouse.registry import Registry
-from pumphouse.resource import Field, ResourceType, Role
+from pumphouse.resource import Adopt, Field, ResourceType, Role
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -69,17 +70,30 @@ class ResourceTypes(Derived):
         """A table of all, then a section for each."""
         kinds = Registry.load().values()
         yield from table(
-            ("Type", "Service", "Belongs to a", "Steps"),
-            ([f"`{kind.name}`_", kind.service, kind.scope, _steps(kind)] for kind in kinds),
+            ("Type", "Service", "Belongs to a"),
+            ((f"`{kind.name}`_", kind.service, kind.scope) for kind in kinds),
         )
         for kind in kinds:
             yield from heading(kind.name, "-")
             yield from described(type(kind))
+            yield from (f"Something of the same identity on the destination {_ADOPTED[kind.adopt]}.", "")
+            yield from (f"Its steps: {'; '.join(_steps(kind))}.", "")
             yield from table(("Field", "What happens", "Notes"), map(_field, kind.fields))
 
 
-def _steps(kind: ResourceType) -> str:
-    return ", ".join(step.name for step in kind.steps)
+_ADOPTED = {
+    Adopt.ALWAYS: "is used as it is",
+    Adopt.SAME: "is used if each field is the same, and is a conflict else",
+    Adopt.SET: "is changed to what is wanted",
+    Adopt.NEVER: "is a conflict",
+}
+
+
+def _steps(kind: ResourceType) -> Iterator[str]:
+    for step in kind.steps:
+        yield f"``{step.name}`` {step.doing}" + (
+            " (it writes to the source)" if step.writes is Side.SOURCE else ""
+        )
 
 
 def _field(field: Field) -> tuple[str, str, str]:
