@@ -70,7 +70,7 @@ class Clouds:
 
         def sender_for(project_id: str) -> Sender:
             scoped = _rescoped(region, project_id) if project_id else region
-            return Sender(name, scoped, self._settings, limiters, discovery=discovery)
+            return Sender(name, scoped, self._settings, limiters, discovery=discovery, project_id=project_id)
 
         shared = Shared(settings=self._settings, http=http, sender_for=sender_for)
         cloud = Cloud(name, sender_for(""), shared)

@@ -21,6 +21,8 @@ _SECRET_KEYS = frozenset(
     {"password", "original_password", "adminPass", "admin_pass", "user_data", "secret", "personality", "blob"}
 )
 _QUOTA = re.compile(r"exceed|over ?quota|over ?limit", re.IGNORECASE)
+# What keystoneauth adds to a service's message, and our errors say in their own fields.
+_KEYSTONEAUTH_TAIL = re.compile(r"[.]? \(HTTP \d+\).*$")
 _BY_STATUS: dict[int, type[errors.CloudError]] = {
     401: errors.Unauthorized,
     403: errors.Forbidden,
@@ -102,7 +104,7 @@ def from_exception(place: Place, failure: Exception) -> errors.CloudError:
             status = int(failure.http_status or 0)
             return place.error(
                 _kind(status, str(failure.message)),
-                f"no token or version: {clean(str(failure.message))}",
+                f"no token or version: {_KEYSTONEAUTH_TAIL.sub('', clean(str(failure.message)))}",
                 status=status,
                 request_id=failure.request_id or "",
             )

@@ -124,11 +124,13 @@ class Sender:
         limiters: Mapping[Service, Limiter],
         *,
         discovery: threading.RLock,
+        project_id: str = "",
     ) -> None:
         self._name = name
         self._region = region
         self._settings = settings
         self._limiters = limiters
+        self._project_id = project_id
         self._clients: dict[Service, Client] = {}
         # One for all projects of a cloud, so that each service is asked for its versions once.
         self._discovery = discovery
@@ -251,9 +253,11 @@ class Sender:
         except ks.HttpError as failure:
             status = int(failure.http_status or 0)
             transient = status in _NOT_APPLIED | _MAYBE_APPLIED
-            raise _Trouble(
-                failures.from_exception(self._place(call), failure), transient=transient
-            ) from failure
+            error = failures.from_exception(self._place(call), failure)
+            if status == 401 and self._project_id:
+                # The credentials were good for the project of clouds.yaml.
+                error.next_step = f"Give the operator's user a role in the project {self._project_id}."
+            raise _Trouble(error, transient=transient) from failure
         except (ks.ClientException, sdk.SDKException) as failure:
             cause = failures.root(failure)
             transient = isinstance(cause, ks.ConnectionError) and not isinstance(cause, ks.SSLError)

@@ -80,6 +80,15 @@ def test_within_gets_a_new_token_after_the_roles_have_changed(cloud, server):
     assert len(server.tokens) == 3
 
 
+def test_within_a_project_where_the_operator_has_no_role(cloud, server):
+    message = "The request you have made requires authentication."
+    server.on("POST", "/identity/v3/auth/tokens", Reply(401, {"error": {"code": 401, "message": message}}))
+    with pytest.raises(errors.Unauthorized) as caught:
+        cloud.within("p2").get(Service.COMPUTE, "/servers")
+    assert "HTTP 401" not in caught.value.message
+    assert "a role in the project p2" in caught.value.next_step
+
+
 def test_the_user_of_the_token(cloud):
     assert cloud.user_id == "u1"
 
