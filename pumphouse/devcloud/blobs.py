@@ -16,6 +16,9 @@ from pathlib import Path
 BLOCK = 1 << 20
 """Bytes moved per step: large enough for more than 1 GB/s, small enough for many streams at once."""
 
+STRIDE = 4 << 20
+"""Bytes hashed per step: the threads that hash shall seldom get into the way of the one that writes."""
+
 GIB = 1 << 30
 
 _ZEROS = bytes(BLOCK)
@@ -61,18 +64,18 @@ class Digests:
 
     def _follow(self, algorithm: str) -> None:
         digest = hashlib.new(algorithm, usedforsecurity=False)
-        buffer = memoryview(bytearray(BLOCK))
+        buffer = memoryview(bytearray(STRIDE))
         done = 0
         with self._path.open("rb", buffering=0) as file:
             while (limit := self._wait(done)) > done:
-                read = file.readinto(buffer[: min(BLOCK, limit - done)])
+                read = file.readinto(buffer[: min(STRIDE, limit - done)])
                 digest.update(buffer[:read])
                 done += read
         self._values[algorithm] = digest.hexdigest()
 
     def _wait(self, done: int) -> int:
         with self._ready:
-            while self._written <= done and not self._finished:
+            while self._written < done + STRIDE and not self._finished:
                 self._ready.wait()
             return self._written
 
