@@ -66,7 +66,10 @@ class SpoiltImage(errors.ResourceFailed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """What was moved. ``digest`` is what both sides agree on, as ``algorithm:value``."""
+    """What was moved. ``digest`` is what both sides agree on, as ``algorithm:value``.
+
+    ``bytes`` and ``tries`` are 0 when the data were there already.
+    """
 
     bytes: int
     seconds: float
@@ -119,6 +122,8 @@ def copy_image_data(
 ) -> Transfer:
     """Move the data of an image into a queued image of another cloud, and prove that it is the same.
 
+    Safe to repeat: data that are there already are proved, not sent again.
+
     :param size: the source's size in bytes.
     :raises SpoiltImage: the destination's image cannot be used; delete it and create it again.
     :raises pumphouse.errors.CloudError: the source cannot be read, or the destination does not take it; the
@@ -132,6 +137,13 @@ def copy_image_data(
             resource=f"image:{source_id}",
             cloud=source.name,
         )
+    status = _settled(destination, destination_id)
+    if status == "active":
+        # An earlier run was cut off after the data had arrived.
+        proof = _prove(source, origin | {"size": size}, destination, destination_id, "")
+        return Transfer(bytes=0, seconds=time.monotonic() - start, tries=0, digest=proof)
+    if status != "queued":
+        raise _spoilt(destination, destination_id, f"is {status}, so that it takes no data")
     for number in range(1, tries + 1):
         with ExitStack() as stack:
             hashing = None if origin.get("os_hash_value") else stack.enter_context(_Hashing(_USUAL_ALGORITHM))

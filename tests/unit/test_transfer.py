@@ -150,6 +150,14 @@ def test_a_source_that_breaks_off_once(pair):
     assert pair.destination.data == DATA
 
 
+@pytest.mark.parametrize("status", ["killed", "saving", "gone", "deactivated"])
+def test_an_image_that_takes_no_data_is_reported_before_any_is_sent(pair, status):
+    pair.destination.status = status
+    with pytest.raises(SpoiltImage, match=status):
+        pair.copy()
+    assert pair.destination.puts == []
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("status", ["killed", "saving", "gone"])
 def test_an_image_that_half_a_body_has_spoilt_is_reported(pair, status):
@@ -169,9 +177,11 @@ def test_an_active_image_with_other_bytes_is_reported(pair, stump):
 
 
 def test_data_that_are_there_already_are_proved_and_kept(pair):
-    pair.destination.data, pair.destination.status = DATA, "active"
     pair.copy()
-    assert pair.destination.data == DATA
+    again = pair.copy()
+    assert (again.bytes, again.tries) == (0, 0)
+    assert again.digest == f"sha512:{hashlib.sha512(DATA).hexdigest()}"
+    assert len(pair.destination.puts) == 1
 
 
 def test_a_destination_that_refuses_the_content_says_so(pair):
