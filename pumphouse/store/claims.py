@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from pumphouse.model import Ref
-from pumphouse.store.database import retried
+from pumphouse.store.database import Database, retried
 from pumphouse.store.ids import IdTable
 from pumphouse.store.models import ClaimRow, MigrationRow
 from pumphouse.store.states import MigrationState
@@ -18,8 +18,8 @@ from pumphouse.store.states import MigrationState
 class ClaimTable:
     """The claims on all destinations."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @retried
     def claim(self, destination: str, ref: Ref, migration: str) -> str:
@@ -28,7 +28,7 @@ class ClaimTable:
         The claim of a migration that has ended passes to the next that asks.
         """
         now = datetime.now(UTC)
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             query = sa.select(ClaimRow).where(*_is(destination, ref)).with_for_update()
             row = session.scalars(query).first()
             if row is None:
@@ -43,7 +43,7 @@ class ClaimTable:
     @retried
     def release(self, destination: str, ref: Ref, migration: str) -> None:
         """Give a claim up; fine if it is another's."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             session.execute(
                 sa.delete(ClaimRow).where(*_is(destination, ref), ClaimRow.migration == migration)
             )
@@ -51,7 +51,7 @@ class ClaimTable:
     @retried
     def release_all(self, migration: str) -> None:
         """Give all claims of a migration up."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             session.execute(sa.delete(ClaimRow).where(ClaimRow.migration == migration))
 
 

@@ -1,9 +1,8 @@
 """The database under the store: engines for SQLite, PostgreSQL and MySQL, and what to do when they are busy.
 
-SQLite has one writer at a time, over all processes. So one connection serves a whole process, each writing
-transaction takes the write lock when it begins (one that reads first and writes later could not wait for it,
-but would fail), and the file is in WAL mode, where readers never wait. A transaction that only reads runs on
-``engine.execution_options(reads_only=True)``.
+SQLite has one writer at a time, over all processes. So one connection does all writing of a process, and each
+of its transactions takes the write lock when it begins (one that reads first and writes later could not wait
+for it, but would fail). The file is in WAL mode, where readers never wait, so they have their own connections.
 """
 
 from __future__ import annotations
@@ -14,8 +13,9 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -30,20 +30,33 @@ BUSY_SECONDS = 30.0
 """How long a transaction waits for another process's write lock on SQLite."""
 _ATTEMPTS = 6
 _CONTENTION = frozenset({"40001", "40P01", "55P03", "23505", 1205, 1213, 1062})
-"""PostgreSQL's states and MySQL's codes of a transaction that lost to another: deadlock, lock timeout, and a row
-that the other wrote first, which the next attempt will find."""
+"""PostgreSQL's states and MySQL's codes of a transaction that lost to another: deadlock, lock timeout, and a
+row that the other wrote first, which the next attempt will find."""
 
 
-def make_engine(url: str) -> sa.Engine:
-    """The engine for a store's URL. A SQLite file and its directory are made for this user alone.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """The engines of one database. Use ``reader`` for transactions that only read."""
+
+    writer: sa.Engine
+    reader: sa.Engine
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.reader.dispose()
+        self.writer.dispose()
+
+
+def open_database(url: str) -> Database:
+    """The database at a store's URL. A SQLite file and its directory are made for this user alone.
 
     Raises DatabaseError for a URL that cannot be used.
     """
     try:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() == "sqlite":
-            return _sqlite_engine(parsed)
-        return sa.create_engine(
+            return _open_sqlite(parsed)
+        engine = sa.create_engine(
             parsed, pool_pre_ping=True, pool_recycle=1800, isolation_level="READ COMMITTED"
         )
     except (SQLAlchemyError, ImportError, OSError) as error:
@@ -51,6 +64,7 @@ def make_engine(url: str) -> sa.Engine:
             f"the store's URL cannot be used: {error}",
             next_step="Check the option of the store's URL; PostgreSQL and MySQL need their extra installed.",
         ) from error
+    return Database(writer=engine, reader=engine)
 
 
 def retried(method: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -90,23 +104,33 @@ def _failed(error: SQLAlchemyError) -> DatabaseError:
     )
 
 
-def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    if url.database and url.database != ":memory:":
-        path = Path(url.database).expanduser()
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # SQLite gives the files beside it the same permissions.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        url = url.set(database=str(path))
+def _open_sqlite(url: sa.URL) -> Database:
+    if not url.database or url.database == ":memory:":
+        # It is the one connection's, so there is no other to read from.
+        memory = _sqlite_engine(url, "BEGIN IMMEDIATE", connections=1)
+        return Database(writer=memory, reader=memory)
+    path = Path(url.database).expanduser()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # SQLite gives the files beside it the same permissions.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    url = url.set(database=str(path))
+    return Database(
+        writer=_sqlite_engine(url, "BEGIN IMMEDIATE", connections=1),
+        reader=_sqlite_engine(url, "BEGIN", connections=8),
+    )
+
+
+def _sqlite_engine(url: sa.URL, begin: str, *, connections: int) -> sa.Engine:
     engine = sa.create_engine(
         url,
         connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS},
         poolclass=sa.QueuePool,
-        pool_size=1,
+        pool_size=connections,
         max_overflow=0,
         pool_timeout=2 * BUSY_SECONDS,
     )
     event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine
 
 
@@ -132,8 +156,3 @@ def _use_wal(cursor: sqlite3.Cursor) -> None:
             time.sleep(0.02)
         else:
             return
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    reads_only: Any = connection.get_execution_options().get("reads_only")
-    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")

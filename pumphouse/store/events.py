@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from pumphouse.events import Event
-from pumphouse.store.database import retried
+from pumphouse.store.database import Database, retried
 from pumphouse.store.models import CounterRow, EventRow
 
 _COUNTER = "events"
@@ -35,14 +35,13 @@ class EventRecord:
 class Events:
     """Events in the store."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
-        self._reader = engine.execution_options(reads_only=True)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @retried
     def append(self, events: Sequence[Event]) -> int:
         """Write events in one transaction, in this order; the number of the last."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             # The counter's row is locked until the commit. So whoever has read number n has missed none
             # below it, which a database's own sequence would not promise.
             counter = CounterRow.name == _COUNTER
@@ -71,13 +70,13 @@ class Events:
         query = sa.select(EventRow).where(EventRow.seq > after).order_by(EventRow.seq).limit(limit)
         if migration is not None:
             query = query.where(EventRow.migration == migration)
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             return tuple(map(_record, session.scalars(query)))
 
     @retried
     def last(self) -> int:
         """The number of the newest event; 0 before the first."""
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             value = session.scalar(sa.select(CounterRow.value).where(CounterRow.name == _COUNTER))
             return value or 0
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from pumphouse.model import Ref
-from pumphouse.store.database import retried
+from pumphouse.store.database import Database, retried
 from pumphouse.store.models import IdRow
 
 
@@ -25,14 +25,13 @@ class IdRecord:
 class IdTable:
     """The id maps of all pairs of clouds."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
-        self._reader = engine.execution_options(reads_only=True)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @retried
     def get(self, source: str, destination: str, ref: Ref) -> IdRecord | None:
         """What stands for a resource; None if nothing does."""
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             row = session.get(IdRow, (source, destination, ref.type, ref.id))
             return None if row is None else _record(row)
 
@@ -44,7 +43,7 @@ class IdTable:
             .where(IdRow.source == source, IdRow.destination == destination)
             .order_by(IdRow.type, IdRow.source_id)
         )
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             return {record.ref: record for record in map(_record, session.scalars(query))}
 
     @retried
@@ -52,7 +51,7 @@ class IdTable:
         self, source: str, destination: str, ref: Ref, destination_id: str, *, migration: str, made: bool
     ) -> None:
         """Write a pair of ids, in place of an earlier one."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             session.merge(
                 IdRow(
                     source=source,
@@ -68,7 +67,7 @@ class IdTable:
     @retried
     def remove(self, source: str, destination: str, ref: Ref) -> None:
         """Forget a pair of ids; fine if there is none."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             session.execute(
                 sa.delete(IdRow).where(
                     IdRow.source == source,

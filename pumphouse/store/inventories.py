@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from pumphouse.model import Inventory, Resource
-from pumphouse.store.database import retried
+from pumphouse.store.database import Database, retried
 from pumphouse.store.models import CloudRow, InventoryRow
 
 
@@ -27,9 +27,8 @@ class InventoryRecord:
 class Inventories:
     """Inventories in the store."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
-        self._reader = engine.execution_options(reads_only=True)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @retried
     def save(self, inventory: Inventory, *, keep: int = 5) -> InventoryRecord:
@@ -38,7 +37,7 @@ class Inventories:
             "facts": {name: dict(facts) for name, facts in inventory.facts.items()},
             "resources": [resource.to_dict() for resource in inventory],
         }
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             if session.get(CloudRow, inventory.cloud) is None:
                 session.add(CloudRow(name=inventory.cloud, first_seen_at=datetime.now(UTC)))
                 session.flush()
@@ -59,7 +58,7 @@ class Inventories:
     @retried
     def latest(self, cloud: str) -> Inventory | None:
         """The newest snapshot of a cloud with all that it holds; None if there is none."""
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             row = session.scalars(_newest(cloud).limit(1)).first()
             if row is None:
                 return None
@@ -70,13 +69,13 @@ class Inventories:
     @retried
     def list(self, cloud: str | None = None) -> tuple[InventoryRecord, ...]:
         """Snapshots, newest first, of one cloud or of all."""
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             return tuple(map(_record, session.scalars(_newest(cloud))))
 
     @retried
     def clouds(self) -> tuple[str, ...]:
         """The names of all clouds that were ever read, sorted."""
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             return tuple(sorted(session.scalars(sa.select(CloudRow.name))))
 
 

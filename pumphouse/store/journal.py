@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from pumphouse.model import Ref, Side
 from pumphouse.steps import JournalEntry, JournalState
-from pumphouse.store.database import retried
+from pumphouse.store.database import Database, retried
 from pumphouse.store.migrations import check_fence
 from pumphouse.store.models import JournalRow
 
@@ -23,9 +23,8 @@ _OPEN = (JournalState.INTENT, JournalState.MADE, JournalState.LEFT)
 class JournalTable:
     """The journals of all migrations."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
-        self._reader = engine.execution_options(reads_only=True)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @retried
     def intend(
@@ -46,7 +45,7 @@ class JournalTable:
         :raises Fenced: another process has taken the migration over; nothing must be written to a cloud.
         """
         now = datetime.now(UTC)
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             # The lock on the migration also keeps two attempts from writing the entry twice.
             check_fence(session, migration, epoch)
             query = _of(migration, ref=ref, step=step).where(JournalRow.side == side)
@@ -79,7 +78,7 @@ class JournalTable:
 
         Not fenced: it is a fact, which whoever has the migration now needs.
         """
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             row = _change(session, entry_id, JournalState.MADE)
             row.made_id = made_id
             if detail is not None:
@@ -89,13 +88,13 @@ class JournalTable:
     @retried
     def removed(self, entry_id: int) -> None:
         """Write that it is gone, or undone."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             _change(session, entry_id, JournalState.REMOVED)
 
     @retried
     def left(self, entry_id: int, reason: str) -> None:
         """Write that it could not be removed; the reason is in the detail, under ``left``."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             row = _change(session, entry_id, JournalState.LEFT)
             row.detail = {**row.detail, "left": reason}
 
@@ -116,7 +115,7 @@ class JournalTable:
             query = query.where(JournalRow.unit == unit)
         if temporary is not None:
             query = query.where(JournalRow.temporary == temporary)
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             rows = session.scalars(query.order_by(JournalRow.id.desc() if newest_first else JournalRow.id))
             return list(map(_entry, rows))
 
@@ -124,7 +123,7 @@ class JournalTable:
     def entries(self, migration: str) -> list[JournalEntry]:
         """All that a migration wrote, oldest first."""
         query = sa.select(JournalRow).where(JournalRow.migration == migration).order_by(JournalRow.id)
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             return list(map(_entry, session.scalars(query)))
 
     def find(self, migration: str, ref: Ref, step: str) -> JournalEntry | None:

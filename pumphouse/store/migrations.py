@@ -12,12 +12,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from pumphouse.errors import Fenced, MigrationBusy, WrongState
-from pumphouse.store.database import retried
+from pumphouse.store.database import Database, retried
 from pumphouse.store.models import MigrationRow
 from pumphouse.store.names import find_id, new_id
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import ALLOWED, MigrationState
-
 
 EARLIER_PLANS = "earlier_plans"
 """The option that lists the plans of a migration's earlier tries, newest first."""
@@ -60,9 +59,8 @@ class MigrationRecord:
 class Migrations:
     """Migrations in the store. An id may be given as :func:`pumphouse.store.names.find_id` says."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
-        self._reader = engine.execution_options(reads_only=True)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @retried
     def create(
@@ -76,7 +74,7 @@ class Migrations:
         options: Mapping[str, Any] | None = None,
     ) -> MigrationRecord:
         """A new migration, PLANNED."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             row = MigrationRow(
                 id=new_id("m"),
                 name=name[:255],
@@ -95,7 +93,7 @@ class Migrations:
     @retried
     def get(self, id: str) -> MigrationRecord:
         """The migration. Raises UnknownMigration or AmbiguousName."""
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             return _record(_find(session, id))
 
     @retried
@@ -107,7 +105,7 @@ class Migrations:
         if state is not None:
             wanted = [state] if isinstance(state, MigrationState) else list(state)
             query = query.where(MigrationRow.state.in_(wanted))
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             return tuple(map(_record, session.scalars(query)))
 
     @retried
@@ -127,7 +125,7 @@ class Migrations:
         :raises WrongState: from its state this one cannot follow.
         :raises Fenced: another process has taken the migration over.
         """
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             row = _locked(session, _find(session, id).id)
             _check_epoch(row, epoch)
             now = MigrationState(row.state)
@@ -145,7 +143,7 @@ class Migrations:
     @retried
     def set_plan(self, id: str, plan_id: str, *, epoch: int) -> MigrationRecord:
         """Go on with another plan of the same scope: a retry. Raises Fenced."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             row = _locked(session, _find(session, id).id)
             _check_epoch(row, epoch)
             plans = [row.plan_id, *row.options.get(EARLIER_PLANS, ())]
@@ -164,7 +162,7 @@ class Migrations:
         :raises MigrationBusy: a living process has it, or is at work on another migration of the same
             subjects between the same clouds.
         """
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             found = _find(session, id)
             # All between these clouds, in one order: two processes cannot pass this check at once.
             between = session.scalars(
@@ -188,7 +186,7 @@ class Migrations:
 
         Due every few seconds, well within :data:`pumphouse.store.owner.FRESH`.
         """
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             row = _locked(session, id)
             _check_epoch(row, epoch)
             row.heartbeat_at = datetime.now(UTC)
@@ -197,7 +195,7 @@ class Migrations:
     @retried
     def release(self, id: str, epoch: int) -> None:
         """Let go of it. Does nothing when another process has it already."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             row = _locked(session, id)
             if row.epoch == epoch:
                 row.owner_host = row.owner_pid = row.owner_started = row.heartbeat_at = None
@@ -205,7 +203,7 @@ class Migrations:
     @retried
     def request(self, id: str, what: Request) -> MigrationRecord:
         """Ask the process at work to pause or cancel. Raises WrongState when the migration has ended."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             row = _locked(session, _find(session, id).id)
             if MigrationState(row.state).ended:
                 raise WrongState(f"migration {row.id} has ended already: it is {row.state}")
@@ -215,7 +213,7 @@ class Migrations:
     @retried
     def requested(self, id: str) -> Request | None:
         """What the process at work is asked to do."""
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             return _request(_find(session, id))
 
     # -- what it came to
@@ -223,19 +221,19 @@ class Migrations:
     @retried
     def set_summary(self, id: str, summary: Mapping[str, Any]) -> None:
         """Keep small JSON that lists and shows want: counts, times, bytes."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             _locked(session, id).summary = dict(summary)
 
     @retried
     def set_report(self, id: str, report: Mapping[str, Any]) -> None:
         """Keep the report's JSON."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             _locked(session, id).report = dict(report)
 
     @retried
     def report(self, id: str) -> dict[str, Any] | None:
         """The report's JSON; None before there is one."""
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             report: dict[str, Any] | None = _find(session, id).report
             return report
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from pumphouse.store import schema
 from pumphouse.store.claims import ClaimTable, MigrationClaims
-from pumphouse.store.database import make_engine
+from pumphouse.store.database import Database, open_database
 from pumphouse.store.events import Events
 from pumphouse.store.ids import IdTable, MigrationIds
 from pumphouse.store.inventories import Inventories
@@ -25,10 +25,10 @@ from pumphouse.store.units import Units
 class Store:
     """The store's tables, one attribute for each group. Safe to use from several threads.
 
-    ``engine`` is also for TaskFlow's persistence, with :meth:`guard` while its tables are made.
+    :meth:`guard` is for TaskFlow's tables, which live beside the store's through ``engine``.
     """
 
-    engine: sa.Engine
+    database: Database
     inventories: Inventories
     plans: Plans
     migrations: Migrations
@@ -37,6 +37,11 @@ class Store:
     ids: IdTable
     events: Events
     claims: ClaimTable
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The engine that may write."""
+        return self.database.writer
 
     def journal_of(self, migration: str, unit: str, *, epoch: int) -> UnitJournal:
         """The journal for the steps of one unit, fenced by the epoch."""
@@ -67,7 +72,7 @@ class Store:
 
     def close(self) -> None:
         """Close all connections."""
-        self.engine.dispose()
+        self.database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -84,20 +89,20 @@ def open_store(url: str) -> Store:
     :raises DatabaseError: the database cannot be reached or used.
     :raises SchemaError: a newer version of pumphouse made it.
     """
-    engine = make_engine(url)
+    database = open_database(url)
     try:
-        schema.upgrade(engine)
+        schema.upgrade(database.writer)
     except BaseException:
-        engine.dispose()
+        database.close()
         raise
     return Store(
-        engine=engine,
-        inventories=Inventories(engine),
-        plans=Plans(engine),
-        migrations=Migrations(engine),
-        units=Units(engine),
-        journal=JournalTable(engine),
-        ids=IdTable(engine),
-        events=Events(engine),
-        claims=ClaimTable(engine),
+        database=database,
+        inventories=Inventories(database),
+        plans=Plans(database),
+        migrations=Migrations(database),
+        units=Units(database),
+        journal=JournalTable(database),
+        ids=IdTable(database),
+        events=Events(database),
+        claims=ClaimTable(database),
     )

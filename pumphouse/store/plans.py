@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from pumphouse.store.database import retried
+from pumphouse.store.database import Database, retried
 from pumphouse.store.models import PlanRow
 from pumphouse.store.names import find_id, new_id
 
@@ -29,16 +29,15 @@ class PlanRecord:
 class Plans:
     """Plans in the store."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
-        self._reader = engine.execution_options(reads_only=True)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @retried
     def create(
         self, *, source: str, destination: str, scope: Mapping[str, Any], document: Mapping[str, Any]
     ) -> PlanRecord:
         """Keep a plan. ``document`` is its JSON, without secrets."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             row = PlanRow(
                 id=new_id("p"),
                 created_at=datetime.now(UTC),
@@ -54,20 +53,20 @@ class Plans:
     @retried
     def get(self, id: str) -> PlanRecord:
         """A plan by its id, the beginning of it, or ``last``. Raises UnknownMigration or AmbiguousName."""
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             return _record(_find(session, id))
 
     @retried
     def document(self, id: str) -> dict[str, Any]:
         """The plan's JSON. Raises as :meth:`get` does."""
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             document: dict[str, Any] = _find(session, id).document
             return document
 
     @retried
     def list(self, *, limit: int | None = None) -> tuple[PlanRecord, ...]:
         """Plans, newest first."""
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             rows = session.scalars(
                 sa.select(PlanRow).order_by(PlanRow.created_at.desc(), PlanRow.id).limit(limit)
             )

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from pumphouse.errors import UnknownResource
-from pumphouse.store.database import retried
+from pumphouse.store.database import Database, retried
 from pumphouse.store.models import UnitRow
 from pumphouse.store.states import UnitState
 
@@ -37,9 +37,8 @@ _ENDS = frozenset({UnitState.SUCCEEDED, UnitState.FAILED, UnitState.SKIPPED, Uni
 class Units:
     """Units in the store."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
-        self._reader = engine.execution_options(reads_only=True)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @retried
     def replace(self, migration: str, units: Iterable[UnitRecord]) -> None:
@@ -56,7 +55,7 @@ class Units:
             }
             for position, unit in enumerate(units)
         ]
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             session.execute(sa.delete(UnitRow).where(UnitRow.migration == migration))
             if rows:
                 session.execute(sa.insert(UnitRow), rows)
@@ -65,13 +64,13 @@ class Units:
     def of(self, migration: str) -> tuple[UnitRecord, ...]:
         """A migration's units in their order."""
         query = sa.select(UnitRow).where(UnitRow.migration == migration).order_by(UnitRow.position)
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             return tuple(map(_record, session.scalars(query)))
 
     @retried
     def get(self, migration: str, name: str) -> UnitRecord:
         """One unit. Raises UnknownResource."""
-        with Session(self._reader) as session:
+        with Session(self._database.reader) as session:
             return _record(_row(session, migration, name))
 
     @retried
@@ -85,7 +84,7 @@ class Units:
         error: Mapping[str, Any] | None = None,
     ) -> UnitRecord:
         """Change a unit's state. Its times follow: a unit that runs again starts anew."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             row = _row(session, migration, name)
             now = datetime.now(UTC)
             if state is UnitState.RUNNING:
@@ -98,7 +97,7 @@ class Units:
     @retried
     def set_flow(self, migration: str, name: str, flow: str | None) -> None:
         """Name the flow detail that holds the unit's progress."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._database.writer) as session, session.begin():
             _row(session, migration, name).flow = flow
 
 

@@ -58,7 +58,7 @@ def guard(engine: sa.Engine) -> Iterator[None]:
 
 
 def _revision(engine: sa.Engine) -> str | None:
-    with engine.execution_options(reads_only=True).connect() as connection:
+    with engine.connect() as connection:
         if not sa.inspect(connection).has_table(VERSION_TABLE):
             return None
         return connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608  # a constant

@@ -1,0 +1,124 @@
+"""The journal: nothing is written to a cloud that is not written here first."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from pumphouse.errors import Fenced
+from pumphouse.model import Ref, Side
+from pumphouse.steps import Journal, JournalState
+from pumphouse.store.owner import Owner
+
+NETWORK = Ref("network", "n-1")
+TO = Side.DESTINATION
+
+
+@pytest.fixture
+def epoch(store, migration) -> int:
+    return store.migrations.take(migration.id, Owner.this_process())
+
+
+@pytest.fixture
+def journal(store, migration, epoch) -> Journal:
+    return store.journal_of(migration.id, "network", epoch=epoch)
+
+
+def test_an_intent_becomes_made_and_removed(store, migration, journal) -> None:
+    entry = journal.intend(NETWORK, "create", TO, detail={"project_id": "p"}, temporary=True)
+    assert (entry.state, entry.made_id, entry.repeated) == (JournalState.INTENT, None, False)
+    made = journal.made(entry, "made-1")
+    assert (made.state, made.made_id, made.detail) == (JournalState.MADE, "made-1", {"project_id": "p"})
+    assert made.temporary
+    assert store.journal.open_entries(migration.id) == [made]
+    journal.removed(made)
+    assert store.journal.open_entries(migration.id) == []
+    assert [entry.state for entry in store.journal.entries(migration.id)] == [JournalState.REMOVED]
+
+
+def test_a_repeated_intent_is_the_same_entry(journal) -> None:
+    first = journal.intend(NETWORK, "create", TO)
+    again = journal.intend(NETWORK, "create", TO)
+    assert (again.id, again.repeated, again.made_id) == (first.id, True, None)
+    journal.made(first, "made-1", detail={"adopted": True})
+    after = journal.intend(NETWORK, "create", TO, detail={"ignored": True})
+    assert (after.id, after.made_id, after.detail) == (first.id, "made-1", {"adopted": True})
+    assert journal.open_entries(NETWORK, "create")[0].id == first.id
+
+
+def test_each_resource_step_and_side_has_an_entry_of_its_own(journal) -> None:
+    entries = [
+        journal.intend(NETWORK, "create", TO),
+        journal.intend(Ref("network", "n-2"), "create", TO),
+        journal.intend(Ref("subnet", "n-1"), "create", TO),
+        journal.intend(NETWORK, "copy", TO),
+        journal.intend(NETWORK, "create", Side.SOURCE),
+    ]
+    assert len({entry.id for entry in entries}) == 5
+    assert not any(entry.repeated for entry in entries)
+
+
+def test_what_was_removed_is_made_again_under_a_new_entry(journal) -> None:
+    first = journal.intend(NETWORK, "create", TO)
+    journal.removed(first)
+    again = journal.intend(NETWORK, "create", TO)
+    assert again.id > first.id
+    assert not again.repeated
+
+
+def test_what_was_left_stays_open_with_the_reason_and_is_found_again(journal) -> None:
+    entry = journal.intend(NETWORK, "create", TO, detail={"project_id": "p"})
+    journal.made(entry, "made-1")
+    journal.left(entry, "it is in use")
+    (left,) = journal.open_entries(NETWORK, "create")
+    assert left.state is JournalState.LEFT
+    assert left.detail == {"project_id": "p", "left": "it is in use"}
+    again = journal.intend(NETWORK, "create", TO)
+    assert (again.id, again.state, again.made_id) == (entry.id, JournalState.MADE, "made-1")
+
+
+def test_who_has_lost_the_migration_cannot_intend_but_may_still_tell_what_it_made(
+    store, migration, journal, epoch
+) -> None:
+    entry = journal.intend(NETWORK, "create", TO)
+    store.migrations.release(migration.id, epoch)
+    store.migrations.take(migration.id, Owner.this_process())
+    with pytest.raises(Fenced):
+        journal.intend(NETWORK, "create", TO)
+    with pytest.raises(Fenced):
+        journal.intend(Ref("network", "n-2"), "create", TO)
+    journal.made(entry, "made-1")
+    assert store.journal.find(migration.id, NETWORK, "create").made_id == "made-1"
+
+
+def test_two_attempts_at_once_write_one_entry(journal, store, migration) -> None:
+    begin = threading.Barrier(6)
+
+    def intend() -> None:
+        begin.wait(10)
+        journal.intend(NETWORK, "create", TO)
+
+    threads = [threading.Thread(target=intend) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(store.journal.entries(migration.id)) == 1
+
+
+def test_open_entries_newest_first_by_unit_and_by_kind(store, migration, epoch, journal) -> None:
+    other = store.journal_of(migration.id, "server", epoch=epoch)
+    first = journal.intend(NETWORK, "create", TO)
+    second = other.intend(Ref("server", "s-1"), "grant", TO, temporary=True)
+    table = store.journal
+    assert [e.id for e in table.open_entries(migration.id)] == [second.id, first.id]
+    assert [e.id for e in table.open_entries(migration.id, newest_first=False)] == [first.id, second.id]
+    assert [e.id for e in table.open_entries(migration.id, unit="network")] == [first.id]
+    assert [e.id for e in table.open_entries(migration.id, temporary=True)] == [second.id]
+
+
+def test_another_migrations_journal_is_not_seen(store, make_migration, journal) -> None:
+    journal.intend(NETWORK, "create", TO)
+    other = make_migration()
+    assert store.journal.find(other.id, NETWORK, "create") is None
