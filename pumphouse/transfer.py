@@ -16,7 +16,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -137,31 +137,19 @@ def copy_image_data(
             resource=f"image:{source_id}",
             cloud=source.name,
         )
-    status = _settled(destination, destination_id)
-    if status == "active":
-        # An earlier run was cut off after the data had arrived.
-        proof = _prove(source, origin | {"size": size}, destination, destination_id, "")
-        return Transfer(bytes=0, seconds=time.monotonic() - start, tries=0, digest=proof)
-    if status != "queued":
+    # Not "queued" at once means that an earlier run was cut off, perhaps after the data had arrived.
+    status, digest, number = _settled(destination, destination_id), "", 0
+    while status == "queued":
+        number += 1
+        with _Hashing(_USUAL_ALGORITHM if not origin.get("os_hash_value") else "") as hashing:
+            body = _Watched(size, progress, hashing)
+            status = _one_try(source, source_id, destination, destination_id, body, last=number >= tries)
+            digest = hashing.digest()
+    if status != "active":
         raise _spoilt(destination, destination_id, f"is {status}, so that it takes no data")
-    for number in range(1, tries + 1):
-        with ExitStack() as stack:
-            hashing = None if origin.get("os_hash_value") else stack.enter_context(_Hashing(_USUAL_ALGORITHM))
-            try:
-                _one_try(source, source_id, destination, destination_id, size, progress, hashing)
-            except errors.CloudError as failure:
-                status = _settled(destination, destination_id)
-                if status == "queued":
-                    if number == tries or not isinstance(failure, _PASSING):
-                        raise
-                    time.sleep(_POLL_SECONDS)
-                    continue
-                if status != "active":
-                    raise _spoilt(destination, destination_id, f"is {status} after: {failure}") from failure
-            digest = hashing.digest() if hashing else ""
-        proof = _prove(source, origin | {"size": size}, destination, destination_id, digest)
-        return Transfer(bytes=size, seconds=time.monotonic() - start, tries=number, digest=proof)
-    raise ValueError("tries must be at least 1")
+    proof = _prove(source, origin | {"size": size}, destination, destination_id, digest)
+    moved = size if number else 0
+    return Transfer(bytes=moved, seconds=time.monotonic() - start, tries=number, digest=proof)
 
 
 def _one_try(
@@ -169,77 +157,89 @@ def _one_try(
     source_id: str,
     destination: ImageCloud,
     destination_id: str,
-    size: int,
-    progress: Progress | None,
-    hashing: _Hashing | None,
-) -> None:
-    with source.open_image(source_id) as stream:
-        if stream.length not in {None, size}:
-            raise errors.VerificationFailed(
-                f"the image's data has {stream.length} bytes, not {size}",
-                resource=f"image:{source_id}",
-                cloud=source.name,
-            )
-        destination.put_image(destination_id, _Watched(stream, size, progress, hashing), size)
+    body: _Watched,
+    *,
+    last: bool,
+) -> str:
+    """Send the data once. The status of the destination's image afterwards: ``active`` or ``queued``."""
+    try:
+        with source.open_image(source_id) as stream:
+            if stream.length not in {None, body.size}:
+                raise errors.VerificationFailed(
+                    f"the image's data has {stream.length} bytes, not {body.size}",
+                    resource=f"image:{source_id}",
+                    cloud=source.name,
+                )
+            body.stream = stream
+            destination.put_image(destination_id, body, body.size)
+    except errors.CloudError as failure:
+        status = _settled(destination, destination_id)
+        if status == "queued":
+            if last or not isinstance(failure, _PASSING):
+                raise
+            time.sleep(_POLL_SECONDS)
+        elif status != "active":
+            raise _spoilt(destination, destination_id, f"is {status} after: {failure}") from failure
+        return status
+    return "active"
 
 
 class _Watched:
     """The source's data on its way: counted, and hashed beside the way where that is needed."""
 
-    def __init__(
-        self, stream: Readable, size: int, progress: Progress | None, hashing: _Hashing | None
-    ) -> None:
-        self._stream = stream
-        self._size = size
+    def __init__(self, size: int, progress: Progress | None, hashing: _Hashing) -> None:
+        self.size = size
+        self.stream: Readable | None = None
         self._progress = progress
         self._hashing = hashing
         self._done = 0
 
     def read(self, size: int = -1, /) -> bytes:
-        block = self._stream.read(size)
+        block = self.stream.read(size) if self.stream else b""
         self._done += len(block)
-        if self._hashing is not None:
-            self._hashing.update(block)
+        self._hashing.update(block)
         if self._progress is not None:
-            self._progress(self._done, self._size)
+            self._progress(self._done, self.size)
         return block
 
 
 class _Hashing:
-    """Hashes in a thread of its own: it takes several times as long as the copy. A context manager."""
+    """Hashes in a thread of its own: it takes several times as long as the copy. A context manager.
+
+    Without an algorithm it does nothing.
+    """
 
     def __init__(self, algorithm: str) -> None:
         self._algorithm = algorithm
-        self._hash = hashlib.new(algorithm)
+        self._hash = hashlib.new(algorithm) if algorithm else None
         self._blocks: queue.Queue[bytes | None] = queue.Queue(_QUEUED_BLOCKS)
         self._thread = threading.Thread(target=self._run, name="pumphouse-hash", daemon=True)
-        self._open = True
 
     def update(self, block: bytes) -> None:
         """Take a block. Waits when the hash is far behind, so that memory stays bounded."""
-        if block:
+        if self._hash is not None and block:
             self._blocks.put(block)
 
     def digest(self) -> str:
-        """The hash of all blocks, as ``algorithm:value``."""
+        """The hash of all blocks, as ``algorithm:value``; "" without an algorithm."""
         self._finish()
-        return f"{self._algorithm}:{self._hash.hexdigest()}"
+        return f"{self._algorithm}:{self._hash.hexdigest()}" if self._hash is not None else ""
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        if self._hash is not None:
+            self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._finish()
 
     def _finish(self) -> None:
-        if self._open:
-            self._open = False
+        if self._thread.is_alive():
             self._blocks.put(None)
             self._thread.join()
 
     def _run(self) -> None:
-        while (block := self._blocks.get()) is not None:
+        while self._hash is not None and (block := self._blocks.get()) is not None:
             self._hash.update(block)
 
 

@@ -3,7 +3,8 @@
 * ``http``: the connection pool, time-outs and the settings of all of it.
 * ``throttle``: requests in flight and requests per second, per service.
 * ``failures``: what a service answered, as one error of the tree.
-* ``sender``: one request, with retries where a repeat is safe.
+* ``call``: one request as its caller gives it.
+* ``sender``: sends it, again where a repeat is safe.
 * ``paging``: where the next page is.
 * ``cloud``: the calls that resource types make.
 * ``image_data``: bytes out of one Glance and into another.

@@ -18,9 +18,10 @@ from keystoneauth1.identity.base import BaseIdentityPlugin
 
 from pumphouse import errors
 from pumphouse.clouds import image_data, paging
+from pumphouse.clouds.call import Answer, Call
 from pumphouse.clouds.http import Settings
 from pumphouse.clouds.image_data import ImageStream
-from pumphouse.clouds.sender import Answer, Call, Sender
+from pumphouse.clouds.sender import Sender
 from pumphouse.clouds.waiting import Waiter
 from pumphouse.resource import Service
 from pumphouse.transfer import Readable

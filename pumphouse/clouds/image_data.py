@@ -10,7 +10,8 @@ import urllib3.exceptions
 
 from pumphouse import errors
 from pumphouse.clouds import failures
-from pumphouse.clouds.sender import Call, Sender
+from pumphouse.clouds.call import Call
+from pumphouse.clouds.sender import Sender
 from pumphouse.resource import Service
 from pumphouse.transfer import Readable
 

@@ -11,15 +11,12 @@ A 401 is answered by one new token.
 
 from __future__ import annotations
 
-import email.utils
 import logging
 import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import requests
 from keystoneauth1 import adapter
@@ -30,6 +27,7 @@ from openstack.config.cloud_region import CloudRegion
 
 from pumphouse import errors
 from pumphouse.clouds import failures
+from pumphouse.clouds.call import Answer, Call, retry_after
 from pumphouse.clouds.http import Settings
 from pumphouse.clouds.throttle import Limiter
 from pumphouse.resource import Service
@@ -47,8 +45,6 @@ _MAJOR = {
 }
 _NOT_APPLIED = frozenset({429, 503})
 _MAYBE_APPLIED = frozenset({500, 502, 504})
-# PUTs by method, yet actions by nature: a second one is refused.
-_ACTIONS = ("/add_router_interface", "/remove_router_interface")
 
 
 class Client(proxy.Proxy):
@@ -57,40 +53,6 @@ class Client(proxy.Proxy):
     def request(self, url: str, method: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]
         """Send as keystoneauth's adapter does: endpoint, token and microversion are its business."""
         return adapter.Adapter.request(self, url, method, **kwargs)
-
-
-class Answer(NamedTuple):
-    """A response below 300, or the 404 of a DELETE, and whether an earlier attempt may have done it."""
-
-    response: requests.Response
-    doubtful: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One request, as its caller gives it."""
-
-    service: Service
-    method: str
-    path: str
-    params: Mapping[str, Any] | None = None
-    body: Any = None
-    headers: Mapping[str, str] | None = None
-    microversion: str | None = None
-    options: Mapping[str, Any] | None = None
-    """More for the HTTP library: ``data``, ``stream``, ``redirect``."""
-    once: bool = False
-    """Never repeat, whatever happens: the body can be read only once."""
-    transfer: bool = False
-    """The request may take hours: it takes its turn, but no slot."""
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether doing it twice is the same as doing it once."""
-        if self.method == "PATCH":
-            # A JSON patch that removes fails the second time; one that sets is the same twice.
-            return not (isinstance(self.body, list) and any(op.get("op") == "remove" for op in self.body))
-        return self.method != "POST" and not self.path.endswith(_ACTIONS)
 
 
 class _Trouble(Exception):
@@ -305,19 +267,3 @@ class Sender:
             time.monotonic() - start,
             request_id,
         )
-
-
-def retry_after(response: requests.Response) -> float | None:
-    """The seconds that a Retry-After header asks for, be it a number or a date; None without one."""
-    text = response.headers.get("Retry-After", "").strip()
-    if not text:
-        return None
-    if text.isdigit():
-        return float(text)
-    try:
-        until = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return max(0.0, (until - datetime.now(UTC)).total_seconds())

@@ -22,7 +22,7 @@ from pumphouse.clouds.failures import Place
 from pumphouse.clouds.http import Settings, http_session
 from pumphouse.clouds.image_data import ImageStream, _Upload
 from pumphouse.resource import Service
-from pumphouse.transfer import _Watched
+from pumphouse.transfer import _Hashing, _Watched
 
 MIB = 1024 * 1024
 SIZE = int(os.environ.get("PUMPHOUSE_BENCHMARK_MIB", "256")) * MIB
@@ -110,7 +110,9 @@ def our_copy(source: int, destination: int) -> None:
     place = Place(cloud="benchmark", service=Service.IMAGE, method="PUT", path="/")
     http = http_session(Settings())
     with http, ImageStream(http.get(f"http://127.0.0.1:{source}/", stream=True), place) as stream:
-        body = _Upload(_Watched(stream, SIZE, None, None), SIZE, place)
+        watched = _Watched(SIZE, None, _Hashing(""))
+        watched.stream = stream
+        body = _Upload(watched, SIZE, place)
         answer = http.put(f"http://127.0.0.1:{destination}/", data=body, allow_redirects=False)
     assert answer.status_code == requests.codes.no_content
 

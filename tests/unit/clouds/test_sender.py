@@ -11,7 +11,7 @@ import yaml
 
 from pumphouse import errors
 from pumphouse.clouds import Clouds
-from pumphouse.clouds.sender import retry_after
+from pumphouse.clouds.call import retry_after
 from pumphouse.resource import Service
 
 from .conftest import QUICK, Reply, entry
