@@ -1,0 +1,33 @@
+"""Fixtures for the tests of resource types."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from pumphouse.clouds import Clouds, Settings
+
+from .harness import Bench
+
+CLOUDS = "PUMPHOUSE_TEST_CLOUDS"
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """Two clouds, embedded unless the environment names others."""
+    names = os.environ.get(CLOUDS, "").split()
+    if not names:
+        request.getfixturevalue("cloud_pair")
+    opened = Clouds(settings=Settings(poll_interval=0.05, backoff=0.05))
+    source, destination = (opened.open(name) for name in names or ("source", "destination"))
+    bench = Bench(source=source, destination=destination)
+    yield bench
+    if names:
+        bench.close()
+
+
+@pytest.fixture
+def real_clouds() -> bool:
+    return bool(os.environ.get(CLOUDS))
