@@ -1,0 +1,395 @@
+"""Images: what servers boot from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from pumphouse import errors, transfer
+from pumphouse.carrying import carry_data
+from pumphouse.compare import differences
+from pumphouse.model import Action, Inventory, Ref, Resource
+from pumphouse.resource import (
+    Adopt,
+    CloudAPI,
+    Grouping,
+    Problem,
+    Reach,
+    ScopeLevel,
+    Service,
+    Severity,
+    Want,
+    copy,
+    drop,
+    key,
+    ref,
+)
+from pumphouse.rest import RestType
+from pumphouse.steps import Create, Step, Verify
+
+MARKER = "pumphouse_source"
+
+_OWN_FIELDS = frozenset(
+    {
+        "id", "name", "owner", "visibility", "disk_format", "container_format", "min_disk", "min_ram",
+        "protected", "os_hidden", "tags", "kernel_id", "ramdisk_id", "base_image_ref", MARKER,
+    }
+)  # fmt: skip
+_SERVICES_OWN = frozenset(
+    {
+        "checksum", "size", "virtual_size", "status", "os_hash_algo", "os_hash_value", "direct_url",
+        "locations", "stores", "self", "file", "schema", "created_at", "updated_at", "deleted", "deleted_at",
+    }
+)  # fmt: skip
+_OTHER_CLOUDS = {
+    "instance_uuid": "names a server of the source",
+    "owner_id": "names a project of the source; the owner is carried",
+    "user_id": "names a user of the source",
+    "boot_roles": "names roles of the source",
+    "owner_user_name": "names a user of the source",
+    "owner_project_name": "names a project of the source; the owner is carried",
+    "img_signature": "names a certificate in the source's key manager",
+    "img_signature_hash_method": "belongs to img_signature",
+    "img_signature_key_type": "belongs to img_signature",
+    "img_signature_certificate_uuid": "belongs to img_signature",
+}
+"""Custom properties that mean nothing on another cloud. Server snapshots have most of them."""
+_PREFIXES = ("os_glance_", "os_hash_", "owner_specified.openstack.")
+
+
+class CopyData(Step):
+    """Stream the image's data from Glance to Glance."""
+
+    name = "copy_data"
+    doing = "copies its data"
+
+    def run(self) -> Any:
+        """The number of bytes. An active image with other data is removed and made again."""
+        if self.item.action is not Action.CREATE:
+            return None
+        there = self._there()
+        if there is None or there["status"] != "queued":
+            if there is not None and self._arrived(there):
+                return there["size"]
+            self._make_again()
+        try:
+            return self._copy()
+        except transfer.SpoiltImage:
+            self._make_again()
+            return self._copy()
+
+    def _copy(self) -> int:
+        size = int(self.item.resource.facts["size"])
+        return carry_data(self, self.item.ref.id, self.destination_id(), size=size).bytes
+
+    def _arrived(self, there: Mapping[str, Any]) -> bool:
+        here = self.context.source.get(Service.IMAGE, f"/images/{self.item.ref.id}")
+        done = there["status"] in {"active", "deactivated"}
+        return done and transfer.compare_image_data(here, there).same is True
+
+    def _there(self) -> Mapping[str, Any] | None:
+        try:
+            return self.context.destination.get(Service.IMAGE, f"/images/{self.destination_id()}")
+        except errors.NotFound:
+            return None
+
+    def _make_again(self) -> None:
+        """A record that has, or had, data takes no other: delete it and create another."""
+        context, kind = self.context, self.item.kind
+        kind.delete(context.destination, self.destination_id())
+        context.ids.remove(self.item.ref)
+        want = self.want()
+        made = kind.create(context.destination, want)
+        for entry in context.journal.open_entries(self.item.ref, Create.name):
+            context.journal.made(entry, made)
+        context.ids.put(self.item.ref, made, made=True)
+        kind.finish(context.destination, made, want)
+
+
+class Finish(Step):
+    """Set what stands in the way of anything else: the protection, and taking it out of use."""
+
+    name = "finish"
+    doing = "sets its protection"
+
+    def run(self) -> Any:
+        """Nothing."""
+        if self.item.action is not Action.CREATE:
+            return
+        fields, identity = self.want().fields, self.destination_id()
+        if fields["protected"]:
+            _patch(self.context.destination, identity, [_replace("protected", value=True)])
+        if fields["deactivated"]:
+            self.context.destination.post(Service.IMAGE, f"/images/{identity}/actions/deactivate", None)
+
+
+class VerifyImage(Verify):
+    """Compare the image's content, too."""
+
+    def compare(self) -> None:
+        """As :class:`Verify`; content that the clouds hash in different ways was compared while copying."""
+        kind, want = self.item.kind, self.want()
+        have = kind.show(self.context.destination, self.destination_id(), project_id=want.project_id)
+        if have is None or have.facts["status"] not in {"active", "deactivated"}:
+            self.fail("it is not there" if have is None else f"its status is {have.facts['status']}")
+            return
+        fields = dict(want.fields)
+        if _algorithm(fields["content"]) != _algorithm(have.fields["content"]):
+            del fields["content"]
+        found = differences(kind, fields, have.fields)
+        if found:
+            self.fail("; ".join(map(str, found)))
+
+
+class Image(RestType):
+    """A disk that servers boot from, or a part of one (kernel, ramdisk). It belongs to a project.
+
+    Names are not unique; the identity is owner, name and content, so that the same image is never sent twice.
+    """
+
+    name = "image"
+    service = Service.IMAGE
+    scope = ScopeLevel.PROJECT
+    adopt = Adopt.SAME
+    grouping = Grouping.ALONE
+    path, item, items = "/images", "", "images"
+    list_params = {"member_status": "all"}  # noqa: RUF012 -- typed as a constant by the base class
+    fields = (
+        ref("owner", to="project", key=True),
+        key("name"),
+        key("content"),
+        copy("size", fixed=True),
+        copy("visibility"),
+        copy("disk_format", fixed=True),
+        copy("container_format", fixed=True),
+        copy("min_disk", default=0),
+        copy("min_ram", default=0),
+        copy("protected", default=False),
+        copy("os_hidden", default=False),
+        copy("deactivated", default=False),
+        copy("tags", unordered=True, default=[]),
+        copy("members", refs={"member": "project"}, optional=True, unordered=True, at_least=True, default=[]),
+        copy("properties", default={}),
+        ref("kernel_id", to="image", fixed=False),
+        ref("ramdisk_id", to="image", fixed=False),
+        ref("base_image_ref", to="image", optional=True, fixed=False),
+        drop("id", why="kept where the destination has never used it"),
+        drop("checksum", why="part of content where there is no better hash"),
+        drop("os_hash_algo", why="part of content"),
+        drop("os_hash_value", why="part of content"),
+        drop("status", why="active on both, or deactivated"),
+        drop("virtual_size", why="the destination computes it"),
+        drop("created_at", why="the destination's own"),
+        drop("updated_at", why="the destination's own"),
+        drop("direct_url", why="where the source keeps it"),
+        drop("locations", why="where the source keeps it"),
+        drop("stores", why="where the source keeps it"),
+        drop("self", why="the service's own address"),
+        drop("file", why="the service's own address"),
+        drop("schema", why="the service's own address"),
+        drop("os_glance_*", why="the service's own notes"),
+        drop("os_hash_*", why="part of content"),
+        drop("owner_specified.openstack.*", why="a client's notes of an upload to the source"),
+        *(drop(name, why=why) for name, why in _OTHER_CLOUDS.items()),
+    )
+    steps = (Create, CopyData, Finish, VerifyImage)
+
+    # -- reading
+
+    def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterator[Resource]:
+        """One list of shown and one of hidden images; members by a call for each shared one within reach."""
+        for hidden in ("false", "true"):
+            for body in cloud.list(
+                self.service, self.path, self.items, params={**self.list_params, "os_hidden": hidden}
+            ):
+                within = reach.covers(body.get("owner"))
+                yield self.read({**body, "members": self._members(cloud, body) if within else []})
+
+    def show(self, cloud: CloudAPI, identity: str, *, project_id: str | None) -> Resource | None:
+        """One image with its members."""
+        try:
+            body = cloud.get(self.service, f"{self.path}/{identity}")
+        except errors.NotFound:
+            return None
+        return self.read({**body, "members": self._members(cloud, body)})
+
+    def read(self, body: Mapping[str, Any]) -> Resource:
+        """A body, with its custom properties as one field."""
+        fields = {
+            **body,
+            "content": content(body),
+            "deactivated": body["status"] == "deactivated",
+            "tags": sorted(body.get("tags") or ()),
+            "properties": {name: value for name, value in sorted(body.items()) if _custom(name)},
+        }
+        return Resource(
+            ref=Ref(self.name, str(body["id"])),
+            name=str(body.get("name") or ""),
+            project_id=body.get("owner") or None,
+            fields=self.pick(fields),
+            facts={
+                "status": body["status"],
+                "size": body.get("size") or 0,
+                "virtual_size": body.get("virtual_size"),
+                "instance_uuid": body.get("instance_uuid"),
+                "block_device_mapping": "block_device_mapping" in body
+                and body["block_device_mapping"] != "[]",
+                "encrypted": bool(body.get("cinder_encryption_key_id")),
+                "signed": "img_signature" in body,
+            },
+            made_from=body.get(MARKER),
+        )
+
+    def _members(self, cloud: CloudAPI, body: Mapping[str, Any]) -> list[dict[str, str]]:
+        if body.get("visibility") != "shared":
+            return []
+        found = cloud.list(self.service, f"{self.path}/{body['id']}/members", "members")
+        members = [{"member": str(one["member_id"]), "status": str(one["status"])} for one in found]
+        return sorted(members, key=lambda one: one["member"])
+
+    # -- deciding
+
+    def refuse(self, resource: Resource, source: Inventory) -> Iterable[Problem]:
+        """An image without bytes, or with bytes that nobody but the source can read, does not move."""
+        facts = resource.facts
+        if facts["status"] not in {"active", "deactivated"}:
+            yield _block(f"its status is {facts['status']}", "Wait until it is active, or leave it out.")
+        elif facts["block_device_mapping"] and not facts["size"]:
+            yield _block(
+                "it is the snapshot of a server that boots from a volume, and has no bytes of its own",
+                "Migrate the volume instead, or make a volume of the snapshot first.",
+            )
+        if facts["encrypted"]:
+            yield _block("its key is in the source's key manager", "Make an image that is not encrypted.")
+        if facts["signed"]:
+            yield Problem(
+                severity=Severity.LOST,
+                summary="its signature: the certificate is in the source's key manager",
+                field="properties",
+                next_step="Sign it again on the destination.",
+            )
+
+    def size(self, resource: Resource) -> int:
+        """The bytes that travel."""
+        return int(resource.facts["size"])
+
+    # -- writing
+
+    def create(self, cloud: CloudAPI, want: Want) -> str:
+        """The record alone, with the source's id unless the destination has, or had, one with that id."""
+        fields = want.fields
+        body = {
+            **fields["properties"],
+            "name": fields["name"],
+            "owner": want.project_id,
+            "visibility": fields["visibility"],
+            "disk_format": fields["disk_format"],
+            "container_format": fields["container_format"],
+            "min_disk": fields["min_disk"],
+            "min_ram": fields["min_ram"],
+            "os_hidden": fields["os_hidden"],
+            "tags": fields["tags"],
+            **{
+                name: fields[name]
+                for name in ("kernel_id", "ramdisk_id", "base_image_ref")
+                if fields.get(name)
+            },
+            MARKER: want.marker,
+        }
+        body = {name: value for name, value in body.items() if value is not None}
+        try:
+            answer = cloud.post(self.service, self.path, {**body, "id": want.source.ref.id})
+        except errors.Conflict:
+            # The service remembers the ids of deleted images for ever.
+            answer = cloud.post(self.service, self.path, body)
+        return str(answer["id"])
+
+    def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
+        """Share it."""
+        for member in want.fields["members"]:
+            self._share(cloud, identity, member)
+
+    def find(self, cloud: CloudAPI, want: Want) -> str | None:
+        """By marker, among the owner's."""
+        for body in cloud.list(self.service, self.path, self.items, params={"owner": want.project_id}):
+            if body.get(MARKER) == want.marker:
+                return str(body["id"])
+        return None
+
+    def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
+        """One JSON patch; then members, and the use of it."""
+        body = cloud.get(self.service, f"{self.path}/{identity}")
+        plain = {"visibility", "min_disk", "min_ram", "os_hidden", "tags", "protected"}
+        patch = [_replace(name, value=changed[name]) for name in sorted(plain & set(changed))]
+        wanted = {
+            name: changed[name] for name in ("kernel_id", "ramdisk_id", "base_image_ref") if name in changed
+        }
+        if "properties" in changed:
+            have = {name for name in body if _custom(name)}
+            wanted |= dict.fromkeys(have) | dict(changed["properties"])
+        for name, value in sorted(wanted.items()):
+            if value is None and name in body:
+                patch.append({"op": "remove", "path": _pointer(name)})
+            elif value is not None and body.get(name) != value:
+                patch.append({"op": "add", "path": _pointer(name), "value": value})
+        if patch:
+            _patch(cloud, identity, patch)
+        for member in changed.get("members", ()):
+            self._share(cloud, identity, member)
+        if "deactivated" in changed:
+            action = "deactivate" if changed["deactivated"] else "reactivate"
+            cloud.post(self.service, f"{self.path}/{identity}/actions/{action}", None)
+
+    def delete(self, cloud: CloudAPI, identity: str) -> bool:
+        """Also a protected one: it is ours."""
+        try:
+            body = cloud.get(self.service, f"{self.path}/{identity}")
+        except errors.NotFound:
+            return False
+        if body.get("protected"):
+            _patch(cloud, identity, [_replace("protected", value=False)])
+        return super().delete(cloud, identity)
+
+    def _share(self, cloud: CloudAPI, identity: str, member: Mapping[str, str]) -> None:
+        """Add a member and answer for it: an administrator may do what owner and member may."""
+        path = f"{self.path}/{identity}/members"
+        with suppress(errors.Conflict):  # a member already: its answer is set below
+            cloud.post(self.service, path, {"member": member["member"]})
+        if member["status"] != "pending":
+            cloud.put(self.service, f"{path}/{member['member']}", {"status": member["status"]})
+
+
+def content(body: Mapping[str, Any]) -> str | None:
+    """What the service says of the bytes: ``<algorithm>:<hash>:<size>``, or None without a hash."""
+    if body.get("os_hash_value"):
+        return f"{body['os_hash_algo']}:{body['os_hash_value']}:{body['size']}"
+    return f"md5:{body['checksum']}:{body['size']}" if body.get("checksum") else None
+
+
+def _algorithm(told: str | None) -> str:
+    return (told or "").partition(":")[0]
+
+
+def _custom(name: str) -> bool:
+    """Whether a key of a body is a custom property that is carried."""
+    return name not in _OWN_FIELDS | _SERVICES_OWN | set(_OTHER_CLOUDS) | {"members"} and not name.startswith(
+        _PREFIXES
+    )
+
+
+def _pointer(name: str) -> str:
+    """A property's JSON pointer (RFC 6901)."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
+def _replace(name: str, *, value: Any) -> dict[str, Any]:
+    return {"op": "replace", "path": _pointer(name), "value": value}
+
+
+def _patch(cloud: CloudAPI, identity: str, operations: list[dict[str, Any]]) -> None:
+    cloud.patch(Service.IMAGE, f"/images/{identity}", operations)
+
+
+def _block(summary: str, next_step: str) -> Problem:
+    return Problem(severity=Severity.BLOCK, summary=summary, next_step=next_step)
