@@ -79,13 +79,6 @@ class Engine:
     """How plans are carried out. Times are in seconds."""
 
     jobs: int = option(8, "How many steps run at the same time.", min=1, max=256)
-    lanes: int = option(
-        16,
-        "How many resources of one flow may be ready at the same time. What is ready when the process dies "
-        "is looked for again on resuming, so this should be about twice the jobs.",
-        min=1,
-        max=512,
-    )
     poll_interval: float = option(2.0, "How often the state of what is awaited is read.", min=0.01)
     build_timeout: float = option(900.0, "How long a server may take to change its state.", min=1)
     volume_timeout: float = option(3600.0, "How long a volume or snapshot may take to be ready.", min=1)

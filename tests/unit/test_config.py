@@ -1,6 +1,7 @@
 """The options: where they come from, and that a wrong one is told."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,12 +41,12 @@ def test_a_file_sets_options_of_their_declared_types(conf):
 
 
 def test_later_files_win(tmp_path):
-    (tmp_path / "one.conf").write_text("[engine]\njobs = 3\nlanes = 5\n")
+    (tmp_path / "one.conf").write_text("[engine]\njobs = 3\npoll_interval = 5\n")
     (tmp_path / "two.conf").write_text("[engine]\njobs = 4\n")
 
     loaded = config.load([tmp_path / "one.conf", tmp_path / "two.conf"])
 
-    assert (loaded.engine.jobs, loaded.engine.lanes) == (4, 5)
+    assert (loaded.engine.jobs, loaded.engine.poll_interval) == (4, 5)
 
 
 def test_the_working_directory_comes_before_the_home_directory(conf, tmp_path):
@@ -113,6 +114,13 @@ def test_an_unreadable_file_is_refused(tmp_path, content):
 def test_options_cannot_be_changed_afterwards():
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.Config().engine.jobs = 1
+
+
+@pytest.mark.parametrize("kind", [*config.GROUPS.values(), config.Cloud])
+def test_every_option_is_read_somewhere(kind):
+    code = [path.read_text() for path in (ROOT / "pumphouse").rglob("*.py") if path.name != "config.py"]
+    for option in dataclasses.fields(kind):
+        assert any(re.search(rf"\.{option.name}\b", text) for text in code), f"nothing reads {option.name}"
 
 
 def test_the_sample_is_current(tmp_path):
