@@ -6,6 +6,7 @@ import heapq
 import itertools
 import random
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -80,6 +81,7 @@ class DevCloud:
         self.token_seconds = token_seconds
         self.passwords = PasswordDatabase(self.keystone_database)
         self.files = Files(self.directory / "files")
+        self.last_request = time.monotonic()
         self.faults = FaultBook()
         self.holds = Holds()
         self.counts = Counts()
@@ -167,14 +169,15 @@ class DevCloud:
         """The time, UTC. While a change is applied it is the time at which the change was due."""
         return self._settling or datetime.now(UTC)
 
-    def later(self, kind: str, change: Callable[[], None]) -> None:
+    def later(self, kind: str, change: Callable[[], None], *, at_least: float = 0.0) -> None:
         """Apply ``change`` after the seconds of this kind (:data:`TIMINGS`).
 
         It is applied before the first request that could see it.
 
-        The change must look again whether its row is still there and still as expected.
+        The change must look again whether its row is still there and still as expected. One that puts itself
+        off needs ``at_least`` some seconds, or it would be due for ever.
         """
-        due = self.now() + timedelta(seconds=self.timings[kind])
+        due = self.now() + timedelta(seconds=max(at_least, self.timings[kind]))
         heapq.heappush(self._changes, (due, next(self._sequence), change))
 
     def settle(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -76,6 +77,7 @@ class Dispatcher:
         request = cast("ApiRequest", plain)
         request.__class__ = ApiRequest
         cloud = request.cloud = self._cloud
+        cloud.last_request = time.monotonic()
         request.request_id = f"req-{cloud.new_id()}"
         if request.path.startswith("/_devcloud"):
             return self._answer(request)

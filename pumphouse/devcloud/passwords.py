@@ -96,7 +96,8 @@ class PasswordDatabase:
             connection.execute("DELETE FROM password WHERE local_user_id = ?", (local_id,))
             connection.execute(
                 "INSERT INTO password"
-                " (local_user_id, self_service, password_hash, created_at_int, created_at) VALUES (?, ?, ?, ?, ?)",
+                " (local_user_id, self_service, password_hash, created_at_int, created_at)"
+                " VALUES (?, ?, ?, ?, ?)",
                 (
                     local_id,
                     self_service,
@@ -126,7 +127,8 @@ class PasswordDatabase:
     def _newest(self, user_id: str) -> tuple[str | None, int | None] | None:
         found: tuple[str | None, int | None] | None = self._connection.execute(
             "SELECT p.password_hash, p.expires_at_int FROM password p"
-            " JOIN local_user l ON l.id = p.local_user_id WHERE l.user_id = ? ORDER BY p.created_at_int DESC, p.id DESC LIMIT 1",
+            " JOIN local_user l ON l.id = p.local_user_id"
+            " WHERE l.user_id = ? ORDER BY p.created_at_int DESC, p.id DESC LIMIT 1",
             (user_id,),
         ).fetchone()
         return found
