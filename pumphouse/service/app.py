@@ -7,29 +7,29 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pumphouse import errors
-from pumphouse.clouds import Clouds, Settings
-from pumphouse.clouds.capabilities import CloudCheck, check
-from pumphouse.clouds.cloud import Cloud
-from pumphouse.config import Config
-from pumphouse.engine.control import Control
-from pumphouse.events import Listener
 from pumphouse.model import Inventory, Scope
-from pumphouse.plan import overrides
-from pumphouse.plan.document import Plan, require_fresh
-from pumphouse.plan.planner import make_plan
-from pumphouse.registry import Registry
-from pumphouse.report.model import Report
-from pumphouse.service import reading
-from pumphouse.service.migrating import Migrating
-from pumphouse.service.plans import load_plan, save_plan, subjects
 from pumphouse.store.events import EventRecord
 from pumphouse.store.migrations import MigrationRecord, Request
 from pumphouse.store.opening import Store, open_store
 from pumphouse.store.states import MigrationState
 from pumphouse.store.units import UnitRecord
+
+if TYPE_CHECKING:
+    # Imported where they are used: a listing starts without openstacksdk, TaskFlow and networkx.
+    from pumphouse.clouds import Clouds
+    from pumphouse.clouds.capabilities import CloudCheck
+    from pumphouse.config import Config
+    from pumphouse.engine.control import Control
+    from pumphouse.events import Listener
+    from pumphouse.plan.document import Plan
+    from pumphouse.registry import Registry
+    from pumphouse.report.model import Report
+    from pumphouse.service.migrating import Migrating
+    from pumphouse.service.planning import Planning
+    from pumphouse.service.reading import Progress
 
 
 class Pumphouse:
@@ -59,6 +59,8 @@ class Pumphouse:
     @cached_property
     def registry(self) -> Registry:
         """The resource types."""
+        from pumphouse.registry import Registry
+
         return Registry.load()
 
     @cached_property
@@ -69,7 +71,15 @@ class Pumphouse:
     @cached_property
     def clouds(self) -> Clouds:
         """The clouds of clouds.yaml."""
+        from pumphouse.clouds import Clouds, Settings
+
         return Clouds(settings=Settings.of(self.config))
+
+    @cached_property
+    def _planning(self) -> Planning:
+        from pumphouse.service.planning import Planning
+
+        return Planning(self)
 
     # -- clouds
 
@@ -79,6 +89,8 @@ class Pumphouse:
 
     def check_cloud(self, name: str) -> CloudCheck:
         """What a cloud offers, and what the operator's account may do there."""
+        from pumphouse.clouds.capabilities import check
+
         return check(self.clouds.open(name))
 
     def inventory(
@@ -87,11 +99,13 @@ class Pumphouse:
         *,
         tenant: str | None = None,
         types: Collection[str] = (),
-        progress: reading.Progress = reading.quiet,
+        progress: Progress | None = None,
     ) -> Inventory:
         """What a cloud holds, as a whole or of one tenant. A whole one is kept in the store."""
-        found = reading.read_one(
-            self.clouds.open(cloud), self.registry, tenant=tenant, types=types, progress=progress
+        from pumphouse.service.reading import quiet, read_one
+
+        found = read_one(
+            self.clouds.open(cloud), self.registry, tenant=tenant, types=types, progress=progress or quiet
         )
         if tenant is None and not types:
             self.store.inventories.save(found)
@@ -106,16 +120,22 @@ class Pumphouse:
         source: str,
         destination: str,
         override_file: Path | None = None,
-        progress: reading.Progress = reading.quiet,
+        progress: Progress | None = None,
     ) -> Plan:
         """Read both clouds and decide what to do. Writes nothing to any cloud.
 
         :raises pumphouse.errors.UsageError: the scope, a cloud or the override file is wrong.
         :raises pumphouse.errors.CloudError: a cloud cannot be read.
         """
-        wanted = overrides.load(override_file, self.registry) if override_file else overrides.Overrides()
-        here, there = self._pair(source, destination)
-        return save_plan(self.store, self._make_plan(scope, here, there, wanted, progress))
+        from pumphouse.service.reading import quiet
+
+        return self._planning.plan(
+            scope,
+            source=source,
+            destination=destination,
+            override_file=override_file,
+            progress=progress or quiet,
+        )
 
     def start(self, plan: Plan, *, check_fresh: bool, name: str = "") -> MigrationRecord:
         """Record a migration that will carry out a plan. Writes nothing to any cloud.
@@ -124,13 +144,11 @@ class Pumphouse:
         :raises pumphouse.errors.PlanBlocked: the plan has blocked resources.
         :raises pumphouse.errors.StalePlan: the clouds have changed.
         """
+        from pumphouse.service.plans import subjects
+
         plan.require_unblocked()
         if check_fresh:
-            here, there = self._pair(plan.source, plan.destination)
-            wanted = overrides.parse(plan.overrides, self.registry, where="the plan")
-            fresh = self._make_plan(plan.scope, here, there, wanted, reading.quiet)
-            require_fresh(plan, fresh)
-            plan = save_plan(self.store, plan)
+            plan = self._planning.require_fresh(plan)
         return self.store.migrations.create(
             name=name or str(plan.scope),
             plan_id=plan.id,
@@ -142,6 +160,8 @@ class Pumphouse:
 
     def plan_of(self, migration_id: str) -> Plan:
         """The plan that a migration carries out."""
+        from pumphouse.service.plans import load_plan
+
         return load_plan(self.store, self.migration(migration_id).plan_id)
 
     # -- migrations
@@ -180,7 +200,7 @@ class Pumphouse:
         control: Control | None = None,
     ) -> MigrationRecord:
         """Plan the same scope again, and do what is missing, as the same migration."""
-        return self._migrating(migration_id, jobs, listener, control).retry(self._plan_again)
+        return self._migrating(migration_id, jobs, listener, control).retry(self._planning.again)
 
     def rollback(
         self,
@@ -206,12 +226,16 @@ class Pumphouse:
             return self.store.migrations.request(record.id, Request.CANCEL)
         return self._migrating(record.id, None, None, None).cancel()
 
-    def verify(self, migration_id: str, progress: reading.Progress = reading.quiet) -> Report:
+    def verify(self, migration_id: str, progress: Progress | None = None) -> Report:
         """Compare both clouds again, now. Changes nothing but the stored report."""
-        return self._migrating(migration_id, None, None, None).prove(progress)
+        from pumphouse.service.reading import quiet
+
+        return self._migrating(migration_id, None, None, None).prove(progress or quiet)
 
     def report(self, migration_id: str) -> Report:
         """The stored report. Raises WrongState before there is one."""
+        from pumphouse.report.model import Report
+
         record = self.migration(migration_id)
         found = self.store.migrations.report(record.id)
         if found is None:
@@ -248,45 +272,12 @@ class Pumphouse:
 
     # -- inside
 
-    def _pair(self, source: str, destination: str) -> tuple[Cloud, Cloud]:
-        """Both clouds, open. Raises SameCloud when they are one, whatever their names."""
-        if source == destination:
-            raise errors.SameCloud(f"source and destination are both {source!r}", next_step=_TWO)
-        here, there = self.clouds.open(source), self.clouds.open(destination)
-        if here.identity_of() == there.identity_of():
-            raise errors.SameCloud(f"{source!r} and {destination!r} are the same cloud", next_step=_TWO)
-        return here, there
-
-    def _make_plan(
-        self,
-        scope: Scope,
-        source: Cloud,
-        destination: Cloud,
-        wanted: overrides.Overrides,
-        progress: reading.Progress,
-    ) -> Plan:
-        here, there = reading.read_both(
-            source, destination, self.registry, scope=scope, overrides=wanted, progress=progress
-        )
-        known = self.store.ids.all(source.name, destination.name)
-        return make_plan(
-            scope,
-            source=here,
-            destination=there,
-            registry=self.registry,
-            overrides=wanted,
-            known={ref: record.destination_id for ref, record in known.items()},
-        )
-
-    def _plan_again(self, plan: Plan) -> Plan:
-        """A fresh plan of the same scope."""
-        here, there = self._pair(plan.source, plan.destination)
-        wanted = overrides.parse(plan.overrides, self.registry, where="the plan")
-        return save_plan(self.store, self._make_plan(plan.scope, here, there, wanted, reading.quiet))
-
     def _migrating(
         self, migration_id: str, jobs: int | None, listener: Listener | None, control: Control | None
     ) -> Migrating:
+        from pumphouse.engine.control import Control
+        from pumphouse.service.migrating import Migrating
+
         record = self.migration(migration_id)
         return Migrating(
             self,
@@ -317,6 +308,3 @@ class Pumphouse:
             "passwords": str(choices.passwords),
             "floating_ips": str(choices.floating_ips),
         }
-
-
-_TWO = "Name two clouds with --source and --destination; see them with: pumphouse cloud list"

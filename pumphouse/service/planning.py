@@ -1,0 +1,88 @@
+"""Making plans: reads both clouds, and decides from what the store knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pumphouse import errors
+from pumphouse.clouds.cloud import Cloud
+from pumphouse.model import Scope
+from pumphouse.plan import overrides
+from pumphouse.plan.document import Plan, require_fresh
+from pumphouse.plan.planner import make_plan
+from pumphouse.service import reading
+from pumphouse.service.plans import save_plan
+
+if TYPE_CHECKING:
+    from pumphouse.service.app import Pumphouse
+
+
+class Planning:
+    """Makes plans, and keeps them in the store."""
+
+    def __init__(self, app: Pumphouse) -> None:
+        self._app = app
+
+    def plan(
+        self,
+        scope: Scope,
+        *,
+        source: str,
+        destination: str,
+        override_file: Path | None,
+        progress: reading.Progress,
+    ) -> Plan:
+        """A new plan."""
+        registry = self._app.registry
+        wanted = overrides.load(override_file, registry) if override_file else overrides.Overrides()
+        here, there = self._pair(source, destination)
+        return save_plan(self._app.store, self._make(scope, here, there, wanted, progress))
+
+    def again(self, plan: Plan) -> Plan:
+        """A plan of the same, of what both clouds have now."""
+        return save_plan(self._app.store, self._fresh(plan))
+
+    def require_fresh(self, plan: Plan) -> Plan:
+        """The plan, kept under an id of this store. Raises StalePlan if the clouds have changed."""
+        require_fresh(plan, self._fresh(plan))
+        return save_plan(self._app.store, plan)
+
+    def _fresh(self, plan: Plan) -> Plan:
+        here, there = self._pair(plan.source, plan.destination)
+        wanted = overrides.parse(plan.overrides, self._app.registry, where="the plan")
+        return self._make(plan.scope, here, there, wanted, reading.quiet)
+
+    def _make(
+        self,
+        scope: Scope,
+        source: Cloud,
+        destination: Cloud,
+        wanted: overrides.Overrides,
+        progress: reading.Progress,
+    ) -> Plan:
+        registry = self._app.registry
+        here, there = reading.read_both(
+            source, destination, registry, scope=scope, overrides=wanted, progress=progress
+        )
+        known = self._app.store.ids.all(source.name, destination.name)
+        return make_plan(
+            scope,
+            source=here,
+            destination=there,
+            registry=registry,
+            overrides=wanted,
+            known={ref: record.destination_id for ref, record in known.items()},
+        )
+
+    def _pair(self, source: str, destination: str) -> tuple[Cloud, Cloud]:
+        """Both clouds, open. Raises SameCloud when they are one, whatever their names."""
+        if source == destination:
+            raise errors.SameCloud(f"source and destination are both {source!r}", next_step=_TWO)
+        here, there = self._app.clouds.open(source), self._app.clouds.open(destination)
+        if here.identity_of() == there.identity_of():
+            raise errors.SameCloud(f"{source!r} and {destination!r} are the same cloud", next_step=_TWO)
+        return here, there
+
+
+_TWO = "Name two clouds with --source and --destination; see them with: pumphouse cloud list"
