@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
+from pumphouse import errors
 from pumphouse.model import Inventory, Resource
 from pumphouse.registry import Registry
 from pumphouse.resource import CloudAPI, Reach, Service
@@ -14,6 +15,9 @@ FIRST = ("domain", "project")
 """Read before all else: from them follows how far the rest must reach."""
 
 NEWEST = "99.99"
+
+TRIES = 3
+"""How often a type is read when resources vanish meanwhile."""
 
 EVERYWHERE = Reach()
 
@@ -101,7 +105,15 @@ def _read(
     registry: Registry, name: str, cloud: CloudAPI, seen: Inventory, reach: Reach
 ) -> tuple[list[Resource], dict[str, Any]]:
     kind = registry[name]
-    return list(kind.discover(cloud, seen=seen, reach=reach)), dict(kind.survey(cloud, reach=reach))
+    facts = dict(kind.survey(cloud, reach=reach))
+    for attempt in range(TRIES):
+        try:
+            return list(kind.discover(cloud, seen=seen, reach=reach)), facts
+        except errors.NotFound:
+            # A resource was removed between the list and what is read of it: the next list lacks it.
+            if attempt == TRIES - 1:
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")
 
 
 def _add(inventory: Inventory, found: list[Resource]) -> None:
