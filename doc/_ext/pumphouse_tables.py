@@ -2,6 +2,8 @@
 
 ``resource-types``
     One section for each resource type: what it is, its steps, its fields and what happens to each.
+``override-sections``
+    The sections of an override file and the fields that each renames.
 ``error-tree``
     Every error, its exit status and the advice it gives.
 ``event-kinds``
@@ -122,6 +124,20 @@ def _notes(field: Field) -> Iterator[str]:
         yield field.why
 
 
+class OverrideSections(Derived):
+    """Every section that maps names."""
+
+    def lines(self) -> Iterator[str]:
+        """One table."""
+        renamed: dict[str, list[str]] = {}
+        for kind in Registry.load().values():
+            for field in kind.carried():
+                if field.mapping:
+                    renamed.setdefault(field.mapping, []).append(f"``{kind.name}.{field.name}``")
+        rows = ((f"``{section}``", ", ".join(fields)) for section, fields in sorted(renamed.items()))
+        yield from table(("Section", "Fields that it renames"), rows)
+
+
 class ErrorTree(Derived):
     """Every error, parents first."""
 
@@ -165,6 +181,7 @@ class EventKinds(Derived):
 def setup(app: Sphinx) -> dict[str, Any]:
     """What Sphinx calls to load the extension."""
     app.add_directive("resource-types", ResourceTypes)
+    app.add_directive("override-sections", OverrideSections)
     app.add_directive("error-tree", ErrorTree)
     app.add_directive("event-kinds", EventKinds)
     # The code may have changed although no page has.
@@ -177,5 +194,12 @@ def _outdated(_app: Sphinx, _env: object, _added: object, _changed: object, _rem
 
 
 DERIVED_PAGES = frozenset(
-    {"operator/errors", "operator/events", "operator/options", "user/commands", "user/resources"}
+    {
+        "operator/errors",
+        "operator/events",
+        "operator/options",
+        "user/commands",
+        "user/overrides",
+        "user/resources",
+    }
 )

@@ -57,3 +57,11 @@ def test_every_resource_type_is_listed_with_its_fields(tables):
         for field in kind.fields:
             assert f"- ``{field.name}``\n" in section(shown, name), (name, field.name)
             assert field.why in section(shown, name), (name, field.name)
+
+
+def test_every_section_of_an_override_file_is_listed(tables):
+    shown = text(tables.OverrideSections)
+    declared = {field.mapping for kind in Registry.load().values() for field in kind.carried()} - {None}
+    assert declared
+    for name in declared:
+        assert f"* - ``{name}``" in shown
