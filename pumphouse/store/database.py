@@ -2,7 +2,8 @@
 
 SQLite has one writer at a time, over all processes. So one connection does all writing of a process, and each
 of its transactions takes the write lock when it begins (one that reads first and writes later could not wait
-for it, but would fail). The file is in WAL mode, where readers never wait, so they have their own connections.
+for it, but would fail). The file is in WAL mode, where readers never wait, so they have connections of their
+own.
 """
 
 from __future__ import annotations
