@@ -1,0 +1,61 @@
+"""Ctrl-C while a migration runs: the first asks for an orderly pause, the second ends the process at once."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Protocol
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stoppable(Protocol):
+    """What is asked to stop."""
+
+    def pause(self) -> None: ...
+    def stop_now(self) -> None:
+        """Does not return."""
+
+
+class Interrupts:
+    """How many there were."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+@contextmanager
+def pausing(
+    control: Stoppable, *, say: Callable[[str], None], restore: Callable[[], None], resume: str
+) -> Iterator[Interrupts]:
+    """Handle signals while the body runs. SIGTERM and a closed terminal are as good as Ctrl-C.
+
+    :param say: shows a line.
+    :param restore: puts the terminal in order before the process ends at once.
+    :param resume: the command that carries on afterwards.
+    """
+    seen = Interrupts()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        seen.count += 1
+        if seen.count == 1:
+            control.pause()
+            say("Pausing when the steps under way are done. Press Ctrl-C again to stop at once.")
+            return
+        restore()
+        print(f"\nStopped at once. What was under way is looked for on resuming: {resume}", file=sys.stderr)
+        control.stop_now()
+
+    before: dict[signal.Signals, Any] = {}
+    for number in _SIGNALS:
+        # What the parent had ignored (nohup) stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, handle)
+    try:
+        yield seen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,60 @@
+"""What parsers of the command line share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from pumphouse.cli.text import one_line
+from pumphouse.errors import UsageError
+
+P = TypeVar("P", bound=argparse.ArgumentParser)
+
+
+def plain_errors(parser: P) -> P:
+    """Let the parser say what is wrong in one line, without repeating its usage, and exit with 2."""
+
+    def error(message: str) -> NoReturn:
+        print(f"{parser.prog}: {one_line(message)} (see {parser.prog} --help)", file=sys.stderr)
+        raise SystemExit(2)
+
+    parser.error = error  # type: ignore[method-assign]  # cliff makes the parsers, of a class of its own
+    return parser
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """A type of arguments: whole numbers from ``least`` to ``most``."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+        return number
+
+    return parse
+
+
+def name(text: str) -> str:
+    """A type of arguments: a name of something, which is never empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("a name must not be empty")
+    return text
+
+
+def writable(path: Path | None) -> Path | None:
+    """The same path, when a file can be written there; found out before the work, rather than after it.
+
+    Raises UsageError.
+    """
+    if path is not None and str(path) != "-":
+        if path.is_dir():
+            raise UsageError(f"cannot write {path}: it is a directory")
+        if not path.absolute().parent.is_dir():
+            raise UsageError(f"cannot write {path}: there is no directory {path.absolute().parent}")
+    return path

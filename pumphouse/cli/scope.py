@@ -1,0 +1,51 @@
+"""The arguments that say what to move, and from where to where."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pumphouse.cli.parsing import name
+from pumphouse.model import Scope, ScopeKind, Strategy
+
+SOURCE = "source"
+DESTINATION = "destination"
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add KIND, NAME ... and the options of planning."""
+    parser.add_argument(
+        "kind",
+        metavar="KIND",
+        choices=[str(kind) for kind in ScopeKind],
+        nargs=None if required else "?",
+        help=f"what the names stand for: {', '.join(ScopeKind)}",
+    )
+    parser.add_argument(
+        "names",
+        metavar="NAME",
+        type=name,
+        nargs="+" if required else "*",
+        help="a name or an id; a tenant may also be given as DOMAIN/NAME",
+    )
+    parser.add_argument("--source", metavar="CLOUD", help=f"the cloud to move from (default: {SOURCE})")
+    parser.add_argument(
+        "--destination", metavar="CLOUD", help=f"the cloud to move to (default: {DESTINATION})"
+    )
+    parser.add_argument(
+        "--with",
+        dest="strategy",
+        choices=[str(strategy) for strategy in Strategy],
+        help="which meta-resources come along: those that are needed, or all of the source's "
+        "(default: as configured)",
+    )
+    parser.add_argument("--override", metavar="FILE", type=Path, help="a YAML file with mappings and rules")
+
+
+def scope_of(parsed: argparse.Namespace, default: Strategy) -> Scope:
+    """The scope that was given."""
+    return Scope(
+        kind=ScopeKind(parsed.kind),
+        names=tuple(dict.fromkeys(parsed.names)),
+        strategy=Strategy(parsed.strategy) if parsed.strategy else default,
+    )

@@ -1,0 +1,94 @@
+"""What a plan comes to, for a person: counts by type and action, and what to know before applying it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from pumphouse.cli.text import counted, duration, listed, one_line, size
+from pumphouse.model import Action
+from pumphouse.resource import Severity
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from pumphouse.plan.document import Plan, PlannedResource
+
+STYLES: Final = {
+    Action.CREATE: "green",
+    Action.UPDATE: "blue",
+    Action.REUSE: "dim",
+    Action.SKIP: "dim",
+    Action.BLOCKED: "bold red",
+}
+_HEADINGS: Final = (
+    (Severity.BLOCK, "Blocked", "bold red"),
+    (Severity.WARNING, "Warnings", "yellow"),
+    (Severity.LOST, "Lost on the way", "yellow"),
+)
+
+
+def show(plan: Plan, console: Console) -> None:
+    """Print the summary."""
+    from rich.text import Text
+
+    console.print(
+        Text.assemble(
+            ("Plan ", "bold"),
+            f"{plan.id}: {one_line(plan.scope)}, ",
+            f"from {one_line(plan.source)} to {one_line(plan.destination)}",
+        )
+    )
+    console.print()
+    if plan.resources:
+        console.print(_counts(plan))
+        console.print()
+    for severity, heading, style in _HEADINGS:
+        lines = list(_problems(plan, severity))
+        if lines:
+            console.print(Text(f"{heading}:", style=style))
+            for line in lines:
+                console.print(Text(f"  - {line}"))
+            console.print()
+    doing = plan.doing(Action.CREATE, Action.UPDATE)
+    if doing:
+        data, seconds = sum(one.bytes for one in doing), sum(one.seconds for one in doing)
+        copied = f"{size(data)} to copy" if data else "no data to copy"
+        # The steps run side by side, so what they take one by one is the most it can take.
+        console.print(f"{counted(len(doing), 'resource')} to work on, {copied}, at most {duration(seconds)}.")
+
+
+def _counts(plan: Plan) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    by_type: dict[str, Counter[Action]] = defaultdict(Counter)
+    for one in plan.resources:
+        by_type[one.ref.type][one.action] += 1
+    table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
+    table.add_column("Type", footer="all", no_wrap=True)
+    totals = plan.counts()
+    for action in Action:
+        style = STYLES[action] if totals[action] else "dim"
+        table.add_column(
+            str(action), footer=str(totals[action]), justify="right", style=style, footer_style=style
+        )
+    for name, counts in by_type.items():
+        table.add_row(name, *(str(counts[action] or "") for action in Action))
+    return table
+
+
+def _problems(plan: Plan, severity: Severity) -> Iterator[str]:
+    """One line for each distinct problem, with the resources that have it."""
+    found: dict[tuple[str, str, str], list[PlannedResource]] = defaultdict(list)
+    for one in plan.resources:
+        for problem in one.problems:
+            if problem.severity is severity:
+                found[problem.field, problem.summary, problem.next_step].append(one)
+    for (field, summary, next_step), those in found.items():
+        names = listed((f"{one.ref.type} {one.resource.name}" for one in those), most=3)
+        about = f" {field}" if field else ""
+        advice = f". {next_step}" if next_step else ""
+        yield one_line(f"{names}:{about} {summary}{advice}")
