@@ -1,0 +1,141 @@
+"""What the types of the identity service share."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from pumphouse.model import Inventory, Ref, Resource
+from pumphouse.resource import Adopt, CloudAPI, Policy, Reach, Service, Want
+from pumphouse.rest import MARKER_TAG, RestType
+
+IMMUTABLE = "immutable"
+"""The option of domains, projects and roles that forbids to change and to delete them."""
+
+
+class KeystoneType(RestType):
+    """A resource that is known by its name, alone or in its domain. One that is there already is used."""
+
+    service = Service.IDENTITY
+    adopt = Adopt.ALWAYS
+    update_method = "patch"
+
+    def find(self, cloud: CloudAPI, want: Want) -> str | None:
+        """By identity: the service keeps names unique."""
+        params = {"name": want.fields["name"], "domain_id": want.fields.get("domain_id")}
+        identity = self.identity(want.fields)
+        for body in cloud.list(self.service, self.path, self.items, params=params):
+            if self.identity(self.read(body).fields) == identity:
+                return str(body["id"])
+        return None
+
+    def release(self, cloud: CloudAPI, identity: str) -> None:
+        """Make it deletable. The service takes the option only when it is changed alone."""
+        there = self.show(cloud, identity, project_id=None)
+        if there is not None and (there.fields.get("options") or {}).get(IMMUTABLE):
+            self.update_body(cloud, identity, {"options": {IMMUTABLE: False}})
+
+    def update_body(self, cloud: CloudAPI, identity: str, changed: Mapping[str, Any]) -> None:
+        """PATCH these fields."""
+        cloud.patch(self.service, f"{self.path}/{identity}", {self.item: dict(changed)})
+
+
+class TaggedKeystoneType(KeystoneType):
+    """A domain or a project: its tags hold the marker, from the first request on."""
+
+    def read(self, body: Mapping[str, Any]) -> Resource:
+        """The body without our marker among its tags."""
+        tags = [tag for tag in body.get("tags") or [] if not tag.startswith(MARKER_TAG)]
+        return Resource(
+            ref=Ref(self.name, str(body["id"])),
+            name=str(body["name"]),
+            fields=self.pick({**body, "tags": sorted(tags)}),
+            made_from=next(
+                (tag.removeprefix(MARKER_TAG) for tag in body.get("tags") or [] if tag not in tags), None
+            ),
+        )
+
+    def body(self, want: Want) -> dict[str, Any]:
+        """The body with the marker."""
+        return {**super().body(want), "tags": self._tags(want.fields["tags"], want)}
+
+    def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
+        """PATCH; the marker stays among the tags."""
+        if "tags" in changed:
+            changed = {**changed, "tags": self._tags(changed["tags"], want)}
+        self.update_body(cloud, identity, changed)
+
+    def _tags(self, tags: Iterable[str], want: Want) -> list[str]:
+        return sorted({*tags, f"{MARKER_TAG}{want.marker}"})
+
+
+class ActorType(KeystoneType):
+    """A user or a group: somebody who may hold roles."""
+
+    after: ClassVar[tuple[str, ...]] = ("domain",)
+
+    def bodies(self, cloud: CloudAPI, seen: Inventory) -> Iterator[dict[str, Any]]:
+        """All of them. A domain with a backend of its own (LDAP) answers only when it is asked by its id."""
+        answered = set()
+        for body in cloud.list(self.service, self.path, self.items):
+            answered.add(body["domain_id"])
+            yield body
+        for domain in seen.of_type("domain"):
+            if domain.ref.id not in answered:
+                yield from cloud.list(
+                    self.service, self.path, self.items, params={"domain_id": domain.ref.id}
+                )
+
+    def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterable[Resource]:
+        """One list, and one for each domain that it left out."""
+        for body in self.bodies(cloud, seen):
+            yield self.read({**body, "domain": domain_name(seen, body["domain_id"])})
+
+    def policy(self, resource: Resource) -> Policy:
+        """Accounts that the service reads from elsewhere (LDAP, an identity provider) are never created."""
+        return Policy.MAP if resource.facts["foreign"] else Policy.MOVE
+
+    def tenants(self, resource: Resource, inventory: Inventory) -> Iterable[str]:
+        """The projects where it holds a role, by itself or as a member of a group."""
+        held = inventory.derived(projects_of)
+        groups = (Ref("group", group) for group in resource.fields.get("groups", ()))
+        return frozenset[str]().union(*(held.get(actor, frozenset()) for actor in (resource.ref, *groups)))
+
+    def identity(self, fields: Mapping[str, Any], *, policy: Policy = Policy.MOVE) -> tuple[Any, ...] | None:
+        """Domain and name. A mapped one is told by its domain's name, for its domain need not be planned."""
+        if policy is Policy.MAP:
+            return (fields.get("domain"), fields["name"])
+        return (fields["domain_id"], fields["name"])
+
+    def pick(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The domain's name is known only where domains were read."""
+        fields = super().pick(body)
+        return fields if "domain" in body else {name: one for name, one in fields.items() if name != "domain"}
+
+    def facts(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Whether it is kept elsewhere: ids that the SQL backend makes are 32 hexadecimal digits."""
+        identity = str(body["id"])
+        own = len(identity) == 32 and all(digit in "0123456789abcdef" for digit in identity)
+        return {"foreign": not own or bool(body.get("federated"))}
+
+    def body(self, want: Want) -> dict[str, Any]:
+        """The body without the domain's name, which only tells mapped ones apart."""
+        return {name: value for name, value in super().body(want).items() if name not in {"domain", "groups"}}
+
+
+def domain_name(seen: Inventory, domain_id: str) -> str:
+    """The name of a domain that was read before, else its id."""
+    domain = seen.get(Ref("domain", domain_id))
+    return domain.name if domain else domain_id
+
+
+def projects_of(inventory: Inventory) -> Mapping[Ref, frozenset[str]]:
+    """The projects where each user and group holds a role by itself."""
+    held: dict[Ref, set[str]] = defaultdict(set)
+    for assignment in inventory.of_type("role_assignment"):
+        fields = assignment.fields
+        if fields["project_id"]:
+            actor = Ref("user", fields["user_id"]) if fields["user_id"] else Ref("group", fields["group_id"])
+            held[actor].add(fields["project_id"])
+    return {actor: frozenset(projects) for actor, projects in held.items()}

@@ -1,0 +1,143 @@
+"""Networks of the network service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pumphouse.model import Inventory, Resource
+from pumphouse.resource import (
+    CloudAPI,
+    Policy,
+    Problem,
+    Reach,
+    ScopeLevel,
+    Service,
+    Severity,
+    Want,
+    copy,
+    drop,
+    key,
+    ref,
+)
+from pumphouse.rest import NeutronType
+from pumphouse.steps import Create, Verify
+
+HA_PREFIX = "HA network tenant "
+_CHOSEN = "the destination chooses it: the two clouds' segments would clash"
+
+
+class Network(NeutronType):
+    """A network. External ones are the cloud's own: they are mapped by their names, never made."""
+
+    name = "network"
+    service = Service.NETWORK
+    scope = ScopeLevel.PROJECT
+    described = True
+    path, item, items = "/networks", "network", "networks"
+    fields = (
+        ref("project_id", to="project", key=True),
+        key("name", mapping="networks"),
+        copy("description", default=""),
+        copy("admin_state_up", default=True),
+        copy("shared", default=False),
+        copy("mtu", extension="net-mtu-writable"),
+        copy("port_security_enabled", extension="port-security"),
+        copy("dns_domain", extension="dns-integration", default=""),
+        copy("vlan_transparent", extension="vlan-transparent", fixed=True),
+        copy("availability_zone_hints", extension="network_availability_zone", fixed=True, default=[]),
+        copy("tags", unordered=True, default=[]),
+        drop("id", why="the destination assigns it"),
+        drop("tenant_id", why="the old name of project_id"),
+        drop("router:external", why="external networks are mapped, not made"),
+        drop("is_default", why="it is a property of external networks"),
+        drop("provider:network_type", why=_CHOSEN),
+        drop("provider:physical_network", why=_CHOSEN),
+        drop("provider:segmentation_id", why=_CHOSEN),
+        drop("segments", why=_CHOSEN),
+        drop("qos_policy_id", why="QoS policies are not carried; the plan names the network"),
+        drop("ipv4_address_scope", why="it follows from the subnets' pools"),
+        drop("ipv6_address_scope", why="it follows from the subnets' pools"),
+        drop("l2_adjacency", why="it follows from the segments"),
+        drop("subnets", why="a subnet is a type of its own"),
+        drop("availability_zones", why="the destination's agents decide it"),
+        drop("status", why="the destination tells it"),
+        drop("revision_number", why="the destination counts it"),
+        drop("created_at", why="the destination tells it"),
+        drop("updated_at", why="the destination tells it"),
+    )
+    steps = (Create, Verify)
+
+    def facts(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Whether it is external, and its QoS policy."""
+        return {
+            "external": bool(body.get("router:external")),
+            "qos_policy_id": body.get("qos_policy_id"),
+            "status": body.get("status"),
+        }
+
+    def pick(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Null is no value of these: a cloud that says null lets the destination choose."""
+        fields = super().pick(body)
+        chosen = ("mtu", "port_security_enabled", "vlan_transparent")
+        return {name: value for name, value in fields.items() if value is not None or name not in chosen}
+
+    def survey(self, cloud: CloudAPI, *, reach: Reach) -> Mapping[str, Any]:
+        """The availability zones of networks and routers."""
+        if not cloud.has_extension("availability_zone"):
+            return {}
+        zones = cloud.list(self.service, "/availability_zones", "availability_zones")
+        return {
+            kind: sorted(zone["name"] for zone in zones if zone["resource"] == kind)
+            for kind in ("network", "router")
+        }
+
+    def selectable(self, resource: Resource) -> bool:
+        """Networks of highly available routers come into being with those."""
+        return not resource.name.startswith(HA_PREFIX)
+
+    def policy(self, resource: Resource) -> Policy:
+        """External networks are mapped."""
+        return Policy.MAP if resource.facts["external"] else Policy.MOVE
+
+    def identity(self, fields: Mapping[str, Any], *, policy: Policy = Policy.MOVE) -> tuple[Any, ...] | None:
+        """Project and name; of a mapped one the name alone."""
+        return (fields["name"],) if policy is Policy.MAP else (fields["project_id"], fields["name"])
+
+    def consumes(self, resource: Resource, inventory: Inventory) -> Mapping[str, int]:
+        """One network."""
+        return {"network.network": 1}
+
+    def refuse(self, resource: Resource, source: Inventory) -> Iterable[Problem]:
+        """A QoS policy does not come along."""
+        if resource.facts["qos_policy_id"]:
+            yield Problem(
+                severity=Severity.LOST,
+                field="qos_policy_id",
+                summary="it has a QoS policy, which is not carried",
+                next_step="Make the policy on the destination and set it there.",
+            )
+
+    def check(self, want: Want, destination: Inventory, *, exists: bool) -> Iterable[Problem]:
+        """Zones must be there, and the MTU must be one that the destination's networks can have."""
+        zones = destination.facts.get(self.name, {}).get("network", [])
+        for zone in want.fields.get("availability_zone_hints", []):
+            if zone not in zones:
+                yield Problem(
+                    severity=Severity.BLOCK,
+                    field="availability_zone_hints",
+                    summary=f"the destination has no network availability zone {zone!r}",
+                    next_step="Set availability_zone_hints of this network by a rule in an override file.",
+                )
+        largest = destination.derived(_largest_mtu)
+        if largest and want.fields.get("mtu", 0) > largest:
+            yield Problem(
+                severity=Severity.WARNING,
+                field="mtu",
+                summary=f"its MTU is {want.fields['mtu']}; the destination's networks have at most {largest}",
+                next_step="If the destination refuses it, set a smaller mtu by a rule in an override file.",
+            )
+
+
+def _largest_mtu(inventory: Inventory) -> int:
+    return max((one.fields.get("mtu") or 0 for one in inventory.of_type("network")), default=0)
