@@ -68,6 +68,7 @@ class DeferringExecutor(Executor):
         self._open = 0
         self._closed = False
         self._interrupted = threading.Event()
+        self._fenced: Fenced | None = None
         self._numbers = itertools.count()
         # A daemon, so that a process which dies without a shutdown is not held by it.
         self._timer = threading.Thread(target=self._tick, name="pumphouse-timer", daemon=True)
@@ -77,6 +78,11 @@ class DeferringExecutor(Executor):
     def interrupted(self) -> threading.Event:
         """Set once :meth:`interrupt` was called. Long work watches it and raises ``Interrupted``."""
         return self._interrupted
+
+    @property
+    def fenced(self) -> Fenced | None:
+        """The error of the first step that was stopped for another process has the migration now."""
+        return self._fenced
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run ``fn`` on a worker. After an interrupt the future is cancelled at once.
@@ -211,6 +217,8 @@ class DeferringExecutor(Executor):
 
     def _leave(self, future: Future[Any], error: BaseException) -> None:
         """End a future as cancelled: TaskFlow leaves its atom as it is."""
+        if isinstance(error, Fenced):
+            self._fenced = self._fenced or error
         left = CancelledError(str(error))
         left.__cause__ = error
         self._end(future, error=left)

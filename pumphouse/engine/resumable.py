@@ -7,12 +7,14 @@ next run does all of it again from the start. Here such a flow is SUSPENDED, and
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Any
 
 from taskflow import states
 from taskflow.engines.action_engine.engine import ParallelActionEngine
+from taskflow.exceptions import InvalidState
 from taskflow.flow import Flow
 from taskflow.persistence.backends.impl_sqlalchemy import SQLAlchemyBackend
 from taskflow.persistence.models import FlowDetail
@@ -35,6 +37,16 @@ class ResumableEngine(ParallelActionEngine):
             # Suspended in the middle of a revert: the failure is told when the revert is complete.
             if self.storage.get_flow_state() != states.SUSPENDED:
                 raise
+
+    def suspend(self) -> None:
+        """Start no more atoms. Safe at any moment.
+
+        While the engine is only getting ready this does nothing, so interrupt the executor too.
+        """
+        if self.compilation is not None:
+            # TaskFlow refuses it in the middle of getting ready.
+            with contextlib.suppress(InvalidState):
+                super().suspend()
 
     def _change_state(self, state: str) -> None:
         if state == states.REVERTED and self._unfinished():

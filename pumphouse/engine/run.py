@@ -128,7 +128,8 @@ class Run:
                 self._engines.discard(engine)
         if engine.storage.get_flow_state() == states.SUCCESS:
             return Outcome(state=UnitState.SUCCEEDED)
-        return Outcome(state=UnitState.PENDING)
+        # Fenced steps leave their flow suspended, not failed.
+        return Outcome(state=UnitState.PENDING, error=self._executor.fenced)
 
     def _detail(self, name: str) -> models.FlowDetail:
         """The unit's flow detail, with a log book of its own, made on first use."""

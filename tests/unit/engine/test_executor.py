@@ -154,6 +154,7 @@ def test_a_step_that_stops_unfinished_is_cancelled_not_failed(
         with pytest.raises(CancelledError) as caught:
             future.result(5)
         assert caught.value.__cause__ is error
+    assert executor.fenced is (error if isinstance(error, Fenced) else None)
 
 
 def test_a_future_cancelled_by_its_owner_does_not_run() -> None:

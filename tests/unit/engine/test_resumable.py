@@ -189,6 +189,23 @@ def test_a_fenced_step_reverts_nothing(backend: PersistenceBackend) -> None:
     assert runs.run() == states.SUCCESS
 
 
+def test_may_be_told_to_suspend_before_it_is_ready(backend: PersistenceBackend) -> None:
+    """A pause may come at any moment; TaskFlow's own engine answers with an error then."""
+    cloud = Cloud()
+    runs = Runs(backend, lambda: linear_flow.Flow("f").add(Step(cloud, "a"), Step(cloud, "b")))
+    executor = DeferringExecutor(2)
+    engine = runs.load(executor)
+    engine.suspend()
+    engine.notifier.register(states.RESUMING, lambda _state, _details: engine.suspend())
+    executor.interrupt()
+    engine.run()
+    executor.shutdown()
+    assert runs.saved_state() == states.SUSPENDED
+    assert cloud.done == []
+    assert runs.run() == states.SUCCESS
+    assert cloud.done == ["a", "b"]
+
+
 def test_a_failure_reverts_and_is_raised(backend: PersistenceBackend) -> None:
     cloud = Cloud()
     runs = Runs(
