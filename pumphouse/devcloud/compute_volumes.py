@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import string
 from typing import TYPE_CHECKING
 
-from pumphouse.devcloud.errors import bad_request, not_found
+from pumphouse.devcloud import volume_model
+from pumphouse.devcloud.errors import Fault, bad_request, not_found
 from pumphouse.devcloud.table import Row
 
 if TYPE_CHECKING:
@@ -108,9 +110,7 @@ def _make(cloud: DevCloud, server: Row, block: Row) -> str:
     want: Row = {"size": block["size"], "name": "", "volume_type": block["volume_type"]}
     if block["source"] != "blank":
         want["imageRef" if block["source"] == "image" else "snapshot_id"] = block["uuid"]
-    from pumphouse.devcloud import block_storage
-
-    row = block_storage.create_volume(cloud, want, project_id=server["project_id"], user_id=server["user_id"])
+    row = volume_model.create_volume(cloud, want, project_id=server["project_id"], user_id=server["user_id"])
     return str(row["id"])
 
 
@@ -135,9 +135,7 @@ def attach(
         "boot_index": boot_index,
     }
     server["volumes"] = [*server["volumes"], attachment]
-    volume = cloud.table("volumes")[volume_id]
-    if volume["status"] == "available":
-        volume["status"] = "reserved"
+    volume_model.reserve(cloud, volume_id)
     return attachment
 
 
@@ -169,29 +167,20 @@ def fill_blocks(cloud: DevCloud, server: Row) -> str | None:
 
 def connect(cloud: DevCloud, server: Row, attachment: Row) -> None:
     """The volume is in use by the server from now on."""
-    volume = cloud.table("volumes")[attachment["volume_id"]]
-    shown = {
-        "id": volume["id"],
-        "attachment_id": attachment["attachment_id"],
-        "volume_id": volume["id"],
-        "server_id": server["id"],
-        "host_name": server["host"],
-        "device": attachment["device"],
-        "attached_at": cloud.now(),
-    }
-    volume["attachments"] = [*volume["attachments"], shown]
-    volume["status"] = "in-use"
+    volume_model.attach(
+        cloud,
+        attachment["volume_id"],
+        server_id=server["id"],
+        attachment_id=attachment["attachment_id"],
+        device=attachment["device"],
+        host=server["host"],
+    )
 
 
 def detach(cloud: DevCloud, server: Row, attachment: Row) -> None:
     """Take a volume away from its server."""
     server["volumes"] = [one for one in server["volumes"] if one["volume_id"] != attachment["volume_id"]]
-    volume = cloud.table("volumes").get(attachment["volume_id"])
-    if volume is not None:
-        mine = attachment["attachment_id"]
-        volume["attachments"] = [one for one in volume["attachments"] if one["attachment_id"] != mine]
-        if volume["status"] in ("reserved", "in-use", "detaching"):
-            volume["status"] = "in-use" if volume["attachments"] else "available"
+    volume_model.detach(cloud, attachment["volume_id"], attachment_id=attachment["attachment_id"])
 
 
 def release_volumes(cloud: DevCloud, server: Row) -> None:
@@ -199,17 +188,14 @@ def release_volumes(cloud: DevCloud, server: Row) -> None:
     for one in list(server["volumes"]):
         detach(cloud, server, one)
         if one["delete_on_termination"]:
-            from pumphouse.devcloud import block_storage
-
-            block_storage.delete_volume(cloud, one["volume_id"])
+            # A volume with snapshots stays, as with Nova: the server's deletion does not fail for it.
+            with contextlib.suppress(Fault):
+                volume_model.delete_volume(cloud, one["volume_id"])
 
 
 def snapshot_volume(cloud: DevCloud, volume_id: str, *, name: str) -> Row:
     """Begin a snapshot of a volume, in use or not."""
-    from pumphouse.devcloud import block_storage
-
-    row: Row = block_storage.create_snapshot(cloud, volume_id, name=name)
-    return row
+    return volume_model.create_snapshot(cloud, volume_id, name=name)
 
 
 def find_attachment(server: Row, volume_id: str) -> Row:

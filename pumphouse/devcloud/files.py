@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -57,9 +58,49 @@ class Files:
 
 
 def sha256(path: Path) -> str:
-    """The digest of a file's bytes, in hex."""
+    """The digest, in hex, of a file's bytes without the zeros at its end.
+
+    So a large sparse file costs what was written into it, and a volume has the digest of the image it was
+    made of.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(CHUNK):
-            digest.update(block)
+    zeros = 0
+    with path.open("rb", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        place = _next_data(file.fileno(), 0, end)
+        zeros += place
+        while place < end:
+            file.seek(place)
+            block = file.read(CHUNK)
+            kept = block.rstrip(b"\0")
+            if kept:
+                for size in _pieces(zeros):
+                    digest.update(bytes(size))
+                digest.update(kept)
+                zeros = 0
+            zeros += len(block) - len(kept)
+            following = _next_data(file.fileno(), place + len(block), end)
+            zeros += following - place - len(block)
+            place = following
     return digest.hexdigest()
+
+
+def _next_data(descriptor: int, place: int, end: int) -> int:
+    """Where data goes on behind ``place``; ``end`` when only a hole is left."""
+    if place >= end:
+        return end
+    try:
+        return os.lseek(descriptor, place, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return end
+        if error.errno == errno.EINVAL:  # a file system without holes
+            return place
+        raise
+
+
+def _pieces(size: int) -> Iterator[int]:
+    """A size in parts of at most a chunk."""
+    while size > 0:
+        yield min(size, CHUNK)
+        size -= CHUNK

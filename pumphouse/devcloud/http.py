@@ -268,7 +268,7 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(body, bytes):
             self.wfile.write(body[:length])
         elif chunked:
-            for part in body:
+            for part in filter(None, body):  # an empty chunk would be the last
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
                 if half:
                     return

@@ -21,6 +21,7 @@ from pumphouse.devcloud.identity_model import (
 )
 from pumphouse.devcloud.identity_roles import IMPLIED, add_assignment, add_role
 from pumphouse.devcloud.services import IDENTITY
+from pumphouse.devcloud.table import Row
 
 if TYPE_CHECKING:
     from pumphouse.devcloud.cloud import DevCloud
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
 
 REGIONS = IDENTITY.table("regions", label=("id",))
 SERVICES = IDENTITY.table("services", indexes=("name", "type"))
-ENDPOINTS = IDENTITY.table(
-    "endpoints", indexes=("service_id",), label=("interface", "url"), volatile=("url",)
-)
+ENDPOINTS = IDENTITY.table("endpoints", indexes=("service_id",), label=("interface", "path"))
 
 # (type, name, path below the cloud's URL)
 _CATALOGUE = (
@@ -101,7 +100,7 @@ def _register(cloud: DevCloud) -> None:
                     "interface": interface,
                     "region": cloud.region,
                     "region_id": cloud.region,
-                    "url": cloud.url + path,
+                    "path": path,
                     "enabled": True,
                 }
             )
@@ -117,10 +116,10 @@ def catalogue(cloud: DevCloud, project_id: str | None) -> list[dict[str, Any]]:
                 "interface": one["interface"],
                 "region": one["region"],
                 "region_id": one["region_id"],
-                "url": one["url"].replace("$(project_id)s", project_id or ""),
+                "url": cloud.url + one["path"].replace("$(project_id)s", project_id or ""),
             }
             for one in cloud.table(ENDPOINTS).find(service_id=row["id"])
-            if project_id or "$(project_id)s" not in one["url"]
+            if project_id or "$(project_id)s" not in one["path"]
         ]
         found.append({"id": row["id"], "type": row["type"], "name": row["name"], "endpoints": endpoints})
     return found
@@ -151,9 +150,14 @@ def get_service(cloud: DevCloud, request: ApiRequest, service_id: str) -> dict[s
 @IDENTITY.route("GET", "/endpoints")
 def list_endpoints(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
     rows = filtered(cloud, request, ENDPOINTS, ("interface", "service_id", "region_id"))
-    return listing(request, "endpoints", (view(request, "endpoints", row) for row in rows))
+    return listing(request, "endpoints", (_endpoint(request, row) for row in rows))
 
 
 @IDENTITY.route("GET", "/endpoints/{endpoint_id}")
 def get_endpoint(cloud: DevCloud, request: ApiRequest, endpoint_id: str) -> dict[str, Any]:
-    return {"endpoint": view(request, "endpoints", require(cloud, ENDPOINTS, endpoint_id))}
+    return {"endpoint": _endpoint(request, require(cloud, ENDPOINTS, endpoint_id))}
+
+
+def _endpoint(request: ApiRequest, row: Row) -> Row:
+    shown = view(request, "endpoints", row)
+    return {**shown, "url": request.cloud.url + shown.pop("path")}

@@ -225,7 +225,7 @@ def assignments_of(cloud: DevCloud, user_id: str) -> Iterator[Row]:
 def holds_on_project(cloud: DevCloud, row: Row, project: Row) -> bool:
     """Whether an assignment gives its role on a project: directly, or inherited from above."""
     if not row["inherited"]:
-        return row["target"] == "project" and row["target_id"] == project["id"]
+        return bool(row["target"] == "project" and row["target_id"] == project["id"])
     if row["target"] == "domain":
         return bool(row["target_id"] == project["domain_id"])
     return bool(row["target"] == "project" and row["target_id"] in ancestors(cloud, project))

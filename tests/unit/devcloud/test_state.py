@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+import re
+import time
+from datetime import UTC, datetime
+
+IDS = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}")
+
+
+def populate(conn):
+    project = conn.identity.create_project(name="shop", domain_id="default")
+    for name in ("web", "web", "db"):
+        network = conn.network.create_network(name=name, project_id=project.id)
+        cidr = f"10.{len(list(conn.network.networks()))}.0.0/24"
+        conn.network.create_subnet(network_id=network.id, cidr=cidr, ip_version=4)
+    image = conn.image.create_image(name="cirros", disk_format="raw", container_format="bare")
+    header = {"Content-Type": "application/octet-stream"}
+    conn.image.put(f"/images/{image.id}/file", data=b"bytes", headers=header)
+    return image
+
+
+def test_two_clouds_that_were_made_alike_have_the_same_state(make_cloud, write_clouds_yaml):
+    import openstack
+
+    a, b = make_cloud("a"), make_cloud("b")
+    write_clouds_yaml(a=a, b=b)
+    for name in ("a", "b"):
+        with openstack.connect(cloud=name) as conn:
+            populate(conn)
+    first, second = (json.dumps(cloud.state(), indent=1) for cloud in (a, b))
+    differences = [
+        pair for pair in zip(first.splitlines(), second.splitlines(), strict=True) if len(set(pair)) > 1
+    ]
+    assert differences == [], "MAC addresses and such must not be random in the state"
+
+
+def test_state_names_instead_of_ids_and_shows_files_by_digest(conn, cloud, admin):
+    image = populate(conn)
+    state = admin("GET", "/_devcloud/state")[1]
+    projects = {row["name"]: row for row in state["tables"]["projects"]}
+    assert projects["shop"]["id"] == "projects:domains:Default/shop" or "shop" in projects["shop"]["id"]
+    labels = {row["id"] for row in state["tables"]["networks"]}
+    assert labels == {"networks:db", "networks:web#1", "networks:web#2"}
+    (file,) = [one for name, one in state["files"].items() if name.startswith("images:")]
+    assert file["size"] == 5
+    assert not IDS.search(json.dumps(state["tables"]["networks"]))
+    raw = admin("GET", "/_devcloud/state?raw=1")[1]
+    assert image.id in {row["id"] for row in raw["tables"]["images"]}
+    conn.network.update_network(conn.network.find_network("db"), description="changed")
+    assert cloud.state() != state
+
+
+def test_changes_come_due_in_order_and_chains_keep_their_pace(make_cloud):
+    cloud = make_cloud("slow", timings={"build": 0.05, "power": 0.05})
+    seen: list[tuple[str, datetime]] = []
+
+    def first() -> None:
+        seen.append(("first", cloud.now()))
+        cloud.later("power", lambda: seen.append(("second", cloud.now())))
+
+    begin = datetime.now(UTC)
+    cloud.later("build", first)
+    with cloud.transaction():
+        assert seen == []
+    time.sleep(0.15)
+    with cloud.transaction():
+        assert [name for name, _ in seen] == ["first", "second"]
+    assert [round((at - begin).total_seconds(), 1) for _, at in seen] in ([0.1, 0.1], [0.0, 0.1], [0.1, 0.2])
+    assert (seen[1][1] - seen[0][1]).total_seconds() == 0.05, "late looking does not stretch a chain"
+
+
+def test_a_seed_makes_ids_repeatable(make_cloud):
+    first, second, other = (make_cloud(f"c{n}", seed=seed) for n, seed in enumerate((1, 1, 2)))
+    assert first.new_id() == second.new_id() != other.new_id()
