@@ -341,6 +341,8 @@ class ResourceType(ABC):
     """Whether it is what the tenants run, rather than a meta-resource."""
     grouping: ClassVar[Grouping] = Grouping.TOGETHER
     """Which flow it is part of."""
+    holds: ClassVar[tuple[str, ...]] = ()
+    """Types of what it needs that are carried while it rests: after its first step, before its second."""
     find_first: ClassVar[bool] = False
     """Whether the cloud may have made it by itself, so that ``find`` must come before ``create``."""
 

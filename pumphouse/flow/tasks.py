@@ -7,6 +7,7 @@ the unit; so TaskFlow derives the order from the data. What other units made com
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,22 +84,49 @@ def build_step(planned: PlannedResource, name: str, registry: Registry, context:
 def compile_unit(unit: Unit, plan: Plan, registry: Registry, context: Context) -> graph_flow.Flow:
     """The flow of a unit: the same names and the same shape whenever it is compiled."""
     flow = graph_flow.Flow(unit.name)
-    inside = set(unit.refs)
-
-    def last(ref: Ref) -> str:
-        return symbol(ref, registry[ref.type].steps[-1].name)
-
+    order = _Order(unit, plan, registry)
     tasks: list[StepTask] = []
     for ref in unit.refs:
-        planned = plan.by_ref[ref]
-        requires = [last(need) for need in planned.needs if need in inside]
-        one = item(planned, registry)
-        for step_class in registry[ref.type].steps:
-            step: Step = step_class(context, one)
-            tasks.append(StepTask(step, requires=requires))
-            requires = [symbol(ref, step.name)]
+        one = item(plan.by_ref[ref], registry)
+        for position, step_class in enumerate(registry[ref.type].steps):
+            tasks.append(StepTask(step_class(context, one), requires=order.before(ref, position)))
     flow.add(*tasks)
     return flow
+
+
+class _Order:
+    """What each step of a unit comes after.
+
+    What a resource needs comes before its first step; but what it holds (a server its volumes) is carried
+    while it rests: after its first step and before its second.
+    """
+
+    def __init__(self, unit: Unit, plan: Plan, registry: Registry) -> None:
+        self._registry = registry
+        self._needs: dict[Ref, list[Ref]] = {}
+        self._held: dict[Ref, list[Ref]] = {}
+        self._holders: dict[Ref, list[Ref]] = defaultdict(list)
+        inside = set(unit.refs)
+        for ref in unit.refs:
+            holds = registry[ref.type].holds
+            needs = [need for need in plan.by_ref[ref].needs if need in inside]
+            self._needs[ref] = [need for need in needs if need.type not in holds]
+            self._held[ref] = [need for need in needs if need.type in holds]
+            for need in self._held[ref]:
+                self._holders[need].append(ref)
+
+    def before(self, ref: Ref, position: int) -> list[str]:
+        """The symbols that the step at this position requires."""
+        steps = self._registry[ref.type].steps
+        if position == 0:
+            return [self._last(need) for need in self._needs[ref]] + [
+                symbol(holder, self._registry[holder.type].steps[0].name) for holder in self._holders[ref]
+            ]
+        own = [symbol(ref, steps[position - 1].name)]
+        return own + [self._last(need) for need in self._held[ref]] if position == 1 else own
+
+    def _last(self, ref: Ref) -> str:
+        return symbol(ref, self._registry[ref.type].steps[-1].name)
 
 
 def parse_symbol(name: str) -> tuple[Ref, str]:

@@ -69,10 +69,29 @@ def _keys(plan: Plan, registry: Registry, doing: Iterable[Ref], graph: nx.DiGrap
         else:
             keys[ref] = _owner(plan, ref)
     for ref in attached:
-        near = {str(one) for one in graph.successors(ref) if keys.get(one) == str(one)}
-        near = near or {keys[one] for one in graph.predecessors(ref) if ":" in keys.get(one, "")}
-        keys[ref] = near.pop() if len(near) == 1 else _owner(plan, ref)
+        near = {keys[one] for one in graph.successors(ref) if ":" in keys.get(one, "")}
+        near = near or {keys[one] for one in graph.predecessors(ref) if _attaches(registry, keys, one)}
+        if registry[ref.type].workload:
+            keys[ref] = _join(keys, near) or str(ref)
+        else:
+            keys[ref] = near.pop() if len(near) == 1 else _owner(plan, ref)
     return keys
+
+
+def _attaches(registry: Registry, keys: dict[Ref, str], ref: Ref) -> bool:
+    """Whether what needs this may follow it: an address follows its port, but nothing follows an image."""
+    return ":" in keys.get(ref, "") and registry[ref.type].grouping is Grouping.ATTACHED
+
+
+def _join(keys: dict[Ref, str], near: set[str]) -> str | None:
+    """Servers that share a volume are one unit, under the first one's name."""
+    if not near:
+        return None
+    first = min(near)
+    for ref, key in keys.items():
+        if key in near:
+            keys[ref] = first
+    return first
 
 
 def _owner(plan: Plan, ref: Ref) -> str:
