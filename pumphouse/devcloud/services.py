@@ -87,6 +87,12 @@ MODULES = (
     "network_rbac",
     "network_extras",
     "network_quotas",
+    "volume_types",
+    "volume_quotas",
+    "volume_model",
+    "block_storage",
+    "block_storage_snapshots",
+    "block_storage_actions",
 )
 
 
