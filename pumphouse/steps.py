@@ -321,7 +321,7 @@ class Create(Step):
                 return PENDING
             entries = context.journal.open_entries(ref, self.name)
             known = context.lookup(ref)
-            return known if known and not entries else self._make()
+            return known if known and not entries and self._is_there(known) else self._make()
 
         result = attempt()
         if result is not PENDING:
@@ -332,6 +332,10 @@ class Create(Step):
             interval=context.settings.poll_interval,
             timeout=context.settings.image_timeout,
         )
+
+    def _is_there(self, identity: str) -> bool:
+        """Whether what the id map tells of is still there: somebody may have removed it by hand."""
+        return self.item.kind.show(self.context.destination, identity, project_id=None) is not None
 
     def _make(self) -> str:
         kind, context = self.item.kind, self.context
