@@ -152,7 +152,7 @@ class Cloud:
         with self._shared.lock:
             if service in self._shared.ranges:
                 return self._shared.ranges[service]
-        data = self._sender.guarded(service, "/", lambda: self._sender.client(service).get_endpoint_data())
+        data = self._sender.guarded(service, "/", lambda: self._sender.discover(service))
         found = None
         if data is not None and data.max_microversion:
             found = (_version(data.min_microversion), _version(data.max_microversion))

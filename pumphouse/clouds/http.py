@@ -67,9 +67,34 @@ class PooledAdapter(TCPKeepAliveAdapter):
         )
 
 
+class _Session(requests.Session):
+    """Reads proxies and certificates of the environment once per service, not once per request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Tokens are all the authentication there is: without this, each request looks for a .netrc, and would
+        # send the password that it may hold for the host.
+        self.auth = _no_auth
+        self._from_environment: dict[Any, Any] = {}
+
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> dict[str, Any]:
+        asked = repr((str(url).split("/", 3)[:3], proxies, verify, cert))
+        found = self._from_environment.get(asked)
+        if found is None:
+            found = super().merge_environment_settings(url, proxies, False, verify, cert)
+            self._from_environment[asked] = found
+        return dict(found) | {"stream": bool(stream)}
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
 def http_session(settings: Settings) -> requests.Session:
     """The session that all projects of one cloud share."""
-    session = requests.Session()
+    session = _Session()
     adapter = PooledAdapter(settings)
     session.mount("http://", adapter)
     session.mount("https://", adapter)

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import requests
 from keystoneauth1 import adapter
 from keystoneauth1 import exceptions as ks
+from keystoneauth1.discover import EndpointData
 from openstack import exceptions as sdk
 from openstack import proxy
 from openstack.config.cloud_region import CloudRegion
@@ -50,8 +51,11 @@ _MAYBE_APPLIED = frozenset({500, 502, 504})
 class Client(proxy.Proxy):
     """The SDK's proxy of one service without the SDK's cache and statistics around each request."""
 
+    url: str
+    """The versioned endpoint. Given in full, it saves the SDK going through its discovery each time."""
+
     def request(self, url: str, method: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]
-        """Send as keystoneauth's adapter does: endpoint, token and microversion are its business."""
+        """Send as keystoneauth's adapter does."""
         return adapter.Adapter.request(self, url, method, **kwargs)
 
 
@@ -104,6 +108,9 @@ class Sender:
 
     def client(self, service: Service) -> Client:
         """The service's client, with its endpoint discovered, so that threads find it warm."""
+        ready = self._clients.get(service)
+        if ready is not None:
+            return ready
         with self._discovery:
             if service not in self._clients:
                 if not (
@@ -119,9 +126,14 @@ class Sender:
                     allow_version_hack=True,
                     **({} if self._region.get_api_version(service) else wanted),
                 )
-                client.get_endpoint()
+                client.url = str(client.get_endpoint() or "").rstrip("/")
                 self._clients[service] = client
             return self._clients[service]
+
+    def discover(self, service: Service) -> EndpointData | None:
+        """What the service says of its versions. The first of the threads that ask finds out for all."""
+        with self._discovery:
+            return self.client(service).get_endpoint_data()
 
     def reauthenticate(self) -> None:
         """Forget the token; the next request gets a new one."""
@@ -166,20 +178,20 @@ class Sender:
 
     def _once(self, call: Call) -> requests.Response:
         """One attempt: everything that comes before the request apart from the request itself."""
-        client = self._prepare(call, lambda: self._ready(call.service))
+        client, token = self._prepare(call, lambda: self._ready(call.service))
         place = self._place(call)
         start = time.monotonic()
         try:
             response = client.request(
-                call.path,
+                f"{client.url}/{call.path.lstrip('/')}",
                 call.method,
                 params=call.params,
                 json=call.body,
-                headers={"Accept": "application/json"} | dict(call.headers or {}),
+                authenticated=False,
+                headers={"Accept": "application/json"} | token | dict(call.headers or {}),
                 microversion=call.microversion,
                 raise_exc=False,
                 log=False,
-                allow_reauth=False,
                 connect_retries=0,
                 status_code_retries=0,
                 **(call.options or {}),
@@ -203,10 +215,10 @@ class Sender:
             token_refused=status == 401,
         )
 
-    def _ready(self, service: Service) -> Client:
+    def _ready(self, service: Service) -> tuple[Client, dict[str, str]]:
+        """The client and the headers with a valid token, had beforehand so that their lack does no harm."""
         client = self.client(service)
-        client.session.get_auth_headers()
-        return client
+        return client, dict(client.session.get_auth_headers() or {})
 
     def _prepare(self, call: Call, work: Callable[[], T]) -> T:
         """Token, catalogue and discovery. Whatever fails here, the request itself was not sent."""

@@ -7,9 +7,10 @@ import time
 import pytest
 
 from pumphouse import errors
+from pumphouse.clouds import Clouds
 from pumphouse.resource import Service
 
-from .conftest import Reply
+from .conftest import QUICK, Reply
 
 SERVERS = "/compute/v2.1/servers"
 DETAIL = f"{SERVERS}/detail"
@@ -171,6 +172,24 @@ def test_no_request_waits_for_ever(cloud, server, monkeypatch):
     released.set()
     assert time.monotonic() - start < 5
     assert len(server.asked("GET", f"{SERVERS}/s1")) == 4
+
+
+def test_a_netrc_gives_no_password_to_a_cloud(cloud, server, tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password mine\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    server.on("GET", f"{SERVERS}/s1", Reply(body={}))
+    cloud.get(Service.COMPUTE, "/servers/s1")
+    assert "authorization" not in server.requests[-1].headers
+
+
+def test_a_proxy_of_the_environment_is_used(clouds_yaml, server, monkeypatch):
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    clouds_yaml.write_text(clouds_yaml.read_text().replace(server.url, "http://cloud.example"))
+    Clouds(settings=QUICK, files=[str(clouds_yaml)]).open("here").close()
+    assert {request.headers["host"] for request in server.requests} == {"cloud.example"}
 
 
 def test_every_request_is_logged_and_no_secret_ever(cloud, server, caplog):

@@ -10,6 +10,7 @@ import yaml
 
 from pumphouse import errors
 from pumphouse.clouds import Clouds
+from pumphouse.clouds.capabilities import check
 from pumphouse.clouds.keystone_db import PasswordStore, copy_passwords
 from pumphouse.resource import Service
 from pumphouse.transfer import copy_image_data
@@ -40,6 +41,12 @@ def test_two_clouds_are_two(clouds, source, destination):
     assert clouds.names() == ["destination", "source"]
     assert source.identity_of() != destination.identity_of()
     assert clouds.open("source").identity_of() == source.identity_of()
+
+
+def test_a_cloud_that_is_fit_for_a_migration(source):
+    found = check(source)
+    assert [each.error for each in found.services] == [""] * len(Service)
+    assert found.usable
 
 
 def test_acting_in_a_project_needs_a_role_there(source):
