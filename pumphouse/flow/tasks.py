@@ -8,7 +8,9 @@ the unit; so TaskFlow derives the order from the data. What other units made com
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from taskflow import task
@@ -19,7 +21,10 @@ from pumphouse.flow.units import Unit
 from pumphouse.model import Ref
 from pumphouse.plan.document import Plan, PlannedResource
 from pumphouse.registry import Registry
-from pumphouse.steps import Context, Item, JournalEntry, Step, step_named
+from pumphouse.steps import Context, Deferred, Item, JournalEntry, Step, step_named
+
+NEXT_STEP = "Resolve that, then do what is missing with: pumphouse migration retry"
+"""What to do about an error that says nothing better itself."""
 
 
 class StepTask(task.Task):
@@ -32,7 +37,19 @@ class StepTask(task.Task):
 
     def execute(self, **_needs: Any) -> Any:
         """Run the step. Its result is small JSON, or a Deferred, which the executor follows up."""
-        return self.step.run()
+        result = self._named(self.step.run)
+        if isinstance(result, Deferred):
+            return replace(result, poll=partial(self._named, result.poll))
+        return result
+
+    def _named(self, call: Callable[[], Any]) -> Any:
+        """The result of a call, whose errors name the resource and what to do next."""
+        try:
+            return call()
+        except errors.PumphouseError as error:
+            error.resource = error.resource or str(self.step.item.resource)
+            error.next_step = error.next_step or NEXT_STEP
+            raise
 
     def revert(self, *_args: Any, **_kwargs: Any) -> None:
         """Undo what the journal says. Never raises: what could not be undone is in the journal."""
