@@ -47,7 +47,7 @@ class Subnets(Collection):
     label = ("name", "cidr")
     attributes = (
         *STANDARD,
-        *read_only("shared", "dns_publish_fixed_ip"),
+        *read_only("shared"),
         Attribute(name="name", check=text(255), default=""),
         Attribute(name="network_id", check=identifier, put=False, default=REQUIRED),
         Attribute(name="ip_version", check=one_of(4, 6), put=False, default=REQUIRED),
@@ -60,6 +60,7 @@ class Subnets(Collection):
         Attribute(name="ipv6_ra_mode", check=or_none(_ipv6_mode), put=False, default=None),
         Attribute(name="ipv6_address_mode", check=or_none(_ipv6_mode), put=False, default=None),
         Attribute(name="service_types", check=unique(listed(text(255))), default=[]),
+        Attribute(name="dns_publish_fixed_ip", check=boolean, default=False),
         Attribute(name="subnetpool_id", check=or_none(identifier), put=False, default=None),
         Attribute(name="prefixlen", check=integer(0, 128), put=False, hidden=True),
         Attribute(name="use_default_subnetpool", check=boolean, put=False, default=False, hidden=True),
@@ -91,7 +92,7 @@ class Subnets(Collection):
         else:
             _check_pools(values["cidr"], values["allocation_pools"], values["gateway_ip"])
         _check_lists(values, values["ip_version"])
-        return self.row(call, values, dns_publish_fixed_ip=False)
+        return self.row(call, values)
 
     def insert(self, call: Call, row: Row) -> None:
         """The network lists its subnets."""
