@@ -3,9 +3,10 @@
 Nothing here is global. :func:`load` reads the files and returns a :class:`Config`, which is passed to what
 needs it. ``Config()`` is the configuration without any file.
 
-A file ``pumphouse.conf`` is looked for in the working directory, in ``$XDG_CONFIG_HOME/pumphouse`` and in
-``/etc/pumphouse``; the first one found is read. An option may also be given in the environment, as
-``OS_<GROUP>__<OPTION>``, which wins over the file (oslo.config's rule).
+The file that ``$PUMPHOUSE_CONFIG_FILE`` names is read. Without it ``pumphouse.conf`` is looked for in the
+working directory, in ``$XDG_CONFIG_HOME/pumphouse`` and in ``/etc/pumphouse``; the first one found is read. An
+option may also be given in the environment, as ``OS_<GROUP>__<OPTION>``, which wins over the file (oslo.config's
+rule).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from pumphouse.options import option, options_of, values_of
 
 CLOUD_GROUP: Final = "cloud:"
 """What the name of a cloud's own group begins with."""
+CONFIG_FILE_VARIABLE: Final = "PUMPHOUSE_CONFIG_FILE"
+"""The environment's variable that names the file."""
 
 
 class Quiesce(StrEnum):
@@ -197,7 +200,9 @@ def load(files: Sequence[Path | str] | None = None) -> Config:
 
 
 def default_files() -> list[Path]:
-    """The file that is read when none is named: the first of the known places that has one."""
+    """The file that is read when none is named: the environment's, or the first of the known places'."""
+    if named := os.environ.get(CONFIG_FILE_VARIABLE):
+        return [Path(named)]
     home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     places = (Path.cwd(), home / "pumphouse", Path("/etc/pumphouse"))
     return [place / "pumphouse.conf" for place in places if (place / "pumphouse.conf").is_file()][:1]

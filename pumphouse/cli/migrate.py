@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, TextIO
 
 from pumphouse.cli import scope
 from pumphouse.cli.running import Running, conclude, expected, status_of
-from pumphouse.errors import UsageError
+from pumphouse.errors import UsageError, WrongState
 
 if TYPE_CHECKING:
     from pumphouse.config import Config
     from pumphouse.plan.document import Plan
     from pumphouse.service import Pumphouse
+    from pumphouse.store.migrations import MigrationRecord
 
 
 class Migrate(Running):
@@ -56,6 +57,7 @@ class Migrate(Running):
                 expected(plan, service.registry),
                 lambda **how: service.run(migration.id, **how),
             )
+            self._report(service, ended, out)
             conclude(self, out, service, ended)
             return status_of(ended, interrupted=interrupted)
 
@@ -70,6 +72,17 @@ class Migrate(Running):
         out.flush()
         plan.require_unblocked()
         return plan
+
+    def _report(self, service: Pumphouse, migration: MigrationRecord, out: TextIO) -> None:
+        """The report's sums, where the migration came far enough to have one."""
+        from pumphouse.cli.report import summarise
+
+        try:
+            report = service.report(migration.id)
+        except WrongState:
+            return
+        print(file=out)
+        summarise(report, self.console(out))
 
 
 def _check(parsed: argparse.Namespace) -> None:

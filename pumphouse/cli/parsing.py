@@ -40,6 +40,17 @@ def whole(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+def seconds(text: str) -> float:
+    """A type of arguments: a time in seconds."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return number
+
+
 def name(text: str) -> str:
     """A type of arguments: a name of something, which is never empty."""
     if not text.strip():

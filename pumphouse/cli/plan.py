@@ -79,8 +79,10 @@ class MakePlan(Lister):
 
 
 def _rows(plan: Plan, *, long: bool) -> Iterable[Sequence[Any]]:
+    from pumphouse.cli.summary import name_of
+
     for one in plan.resources:
-        row: tuple[Any, ...] = (str(one.action), one.ref.type, one.resource.name, one.reason)
+        row: tuple[Any, ...] = (str(one.action), one.ref.type, name_of(one), one.reason)
         if long:
             row += (
                 one.ref.id,

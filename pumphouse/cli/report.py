@@ -57,7 +57,7 @@ class ShowReport(Lister):
         rows = [
             (
                 one.ref.type,
-                one.name,
+                one.name or one.ref.id,
                 str(field.outcome),
                 field.field,
                 _value(field.source, short=table),

@@ -82,7 +82,7 @@ def conclude(command: Base, out: TextIO, service: Pumphouse, migration: Migratio
         took = f" in {duration((migration.ended_at - migration.started_at).total_seconds())}"
     why = f": {one_line(migration.reason)}" if migration.reason else ""
     how = _ENDS.get(state, f"is {state}")
-    print(f"Migration {migration.id} {how}{took}{why}", file=out)
+    print(f"\nMigration {migration.id} {how}{took}{why}", file=out)
     for unit in service.units(migration.id):
         if str(unit.state) in {"FAILED", "SKIPPED"}:
             print(f"  {one_line(unit.kind)}: {one_line(unit.reason) or str(unit.state).lower()}", file=out)

@@ -57,7 +57,8 @@ def show(plan: Plan, console: Console) -> None:
         data, seconds = sum(one.bytes for one in doing), sum(one.seconds for one in doing)
         copied = f"{size(data)} to copy" if data else "no data to copy"
         # The steps run side by side, so what they take one by one is the most it can take.
-        console.print(f"{counted(len(doing), 'resource')} to work on, {copied}, at most {duration(seconds)}.")
+        work = f"{counted(len(doing), 'resource')} to work on, {copied}"
+        console.print(f"{work}, an estimated {duration(seconds)} at most.")
 
 
 def _counts(plan: Plan) -> Table:
@@ -67,7 +68,7 @@ def _counts(plan: Plan) -> Table:
     by_type: dict[str, Counter[Action]] = defaultdict(Counter)
     for one in plan.resources:
         by_type[one.ref.type][one.action] += 1
-    table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_footer=True, show_edge=False)
     table.add_column("Type", footer="all", no_wrap=True)
     totals = plan.counts()
     for action in Action:
@@ -88,7 +89,12 @@ def _problems(plan: Plan, severity: Severity) -> Iterator[str]:
             if problem.severity is severity:
                 found[problem.field, problem.summary, problem.next_step].append(one)
     for (field, summary, next_step), those in found.items():
-        names = listed((f"{one.ref.type} {one.resource.name}" for one in those), most=3)
+        names = listed((f"{one.ref.type} {name_of(one)}" for one in those), most=3)
         about = f" {field}" if field else ""
         advice = f". {next_step}" if next_step else ""
         yield one_line(f"{names}:{about} {summary}{advice}")
+
+
+def name_of(one: PlannedResource) -> str:
+    """A resource's name; ports and volumes often have none, and are known by their ids."""
+    return one.resource.name or one.ref.id

@@ -20,6 +20,7 @@ def conf(tmp_path, monkeypatch):
     """A function that writes pumphouse.conf into an empty working directory and loads what is found there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv(config.CONFIG_FILE_VARIABLE, raising=False)
 
     def load(text):
         (tmp_path / "pumphouse.conf").write_text(text)
@@ -56,6 +57,16 @@ def test_the_working_directory_comes_before_the_home_directory(conf, tmp_path):
     assert config.load().engine.jobs == 7
 
     assert conf("[engine]\njobs = 3\n").engine.jobs == 3
+
+
+def test_the_environment_names_the_file_before_any_place_is_looked_at(conf, tmp_path, monkeypatch):
+    (tmp_path / "other.conf").write_text("[engine]\njobs = 7\n")
+    monkeypatch.setenv(config.CONFIG_FILE_VARIABLE, str(tmp_path / "other.conf"))
+    assert conf("[engine]\njobs = 3\n").engine.jobs == 7
+
+    monkeypatch.setenv(config.CONFIG_FILE_VARIABLE, str(tmp_path / "missing.conf"))
+    with pytest.raises(BadConfig, match=r"missing\.conf"):
+        config.load()
 
 
 def test_the_environment_wins_over_the_file(conf, monkeypatch):

@@ -1,0 +1,162 @@
+"""``pumphouse demo``: a tenant moves from one embedded cloud to another, before your eyes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from collections.abc import Iterable
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pumphouse.cli.running import Running, expected, status_of
+from pumphouse.cli.text import listed, one_line
+from pumphouse.config import CONFIG_FILE_VARIABLE, load, state_directory
+from pumphouse.errors import UsageError
+from pumphouse.model import Scope, ScopeKind
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pumphouse.cli.devcloud import process
+    from pumphouse.model import Inventory
+    from pumphouse.service import Pumphouse
+    from pumphouse.store.migrations import MigrationRecord
+
+TENANT = "shop"
+IDLE_SECONDS = 3600
+TIMINGS = ("build=3", "suspend=1.5", "volume=1.5", "upload=1.5", "image=1", "snapshot=1")
+"""Slow enough to be watched, and all of it still within a minute."""
+_MARK = "pumphouse-demo"
+_SHOWN = ("server", "volume", "network", "router", "floating_ip", "image", "user")
+
+
+class Demo(Running):
+    """Move a tenant between two embedded clouds, and show it.
+
+    Starts two clouds on the loopback interface, fills the source with a web application, and migrates it.
+    The clouds go on for an hour after the last request, so that you can try the other commands.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--directory",
+            metavar="DIR",
+            type=Path,
+            help="where the demo keeps everything (default: a place of yours)",
+        )
+        parser.add_argument(
+            "--timing",
+            metavar="KIND=SECONDS",
+            action="append",
+            help=f"how long a kind of change takes (default: {', '.join(TIMINGS)})",
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        """Show it; the exit status of the migration."""
+        directory = (parsed_args.directory or state_directory() / "demo").absolute()
+        self.out_console = self.console(self.out(parsed_args))
+        self._title("Starting two clouds on this machine")
+        running = _start(directory, parsed_args.timing or TIMINGS)
+        for name, about in sorted(running.clouds.items()):
+            self._line(f"{name}: {about['auth_url']}")
+        # From here on as in a shell that has read the env file.
+        os.environ["OS_CLIENT_CONFIG_FILE"] = str(running.clouds_yaml)
+        os.environ[CONFIG_FILE_VARIABLE] = str(running.conf)
+        with self.app.service(load()) as service:
+            migration = self._migrate(service, parsed_args)
+            if str(migration.state) == "SUCCEEDED":
+                self._title("The report")
+                self._report(service, migration)
+        self._title("What to try next")
+        self._next(running, migration.id)
+        return status_of(migration)
+
+    def _migrate(self, service: Pumphouse, parsed: argparse.Namespace) -> MigrationRecord:
+        from pumphouse.cli import summary
+
+        self._title(f"The tenant {TENANT} on the source")
+        _show_tenant(service.inventory("source", tenant=TENANT), self.out_console)
+        self._title("The plan")
+        scope = Scope(kind=ScopeKind.TENANT, names=(TENANT,))
+        plan = service.plan(scope, source="source", destination="destination")
+        summary.show(plan, self.out_console)
+        plan.require_unblocked()
+        self._title("The migration")
+        started = service.start(plan, check_fresh=False)
+        ended, _ = self.carry_out(
+            parsed, started.id, expected(plan, service.registry), lambda **how: service.run(started.id, **how)
+        )
+        self._line(
+            f"Migration {ended.id}: {ended.state}{f', {one_line(ended.reason)}' if ended.reason else ''}"
+        )
+        return ended
+
+    def _report(self, service: Pumphouse, migration: MigrationRecord) -> None:
+        from pumphouse.cli.report import summarise
+
+        summarise(service.report(migration.id), self.out_console)
+
+    def _next(self, running: process.Running, id: str) -> None:
+        rows = (
+            (f". {running.env}", "use these clouds in this shell"),
+            (f"pumphouse migrate tenant {TENANT}", "the second run, which has nothing to do"),
+            (f"pumphouse migration report {id}", "what was kept, changed and lost, field by field"),
+            (f"pumphouse migration verify {id}", "compare both clouds again"),
+            (f"pumphouse migration rollback {id}", "take it all back"),
+            (f"pumphouse plan tenant {TENANT} --mermaid", "the plan as a graph"),
+            (f"pumphouse devcloud stop --directory {running.directory}", "stop the clouds"),
+        )
+        for command, meaning in rows:
+            self.out_console.print(f"  # {meaning}", style="dim")
+            self.out_console.print(f"  {command}", soft_wrap=True)
+
+    def _title(self, text: str) -> None:
+        self.out_console.print()
+        self.out_console.print(f"== {text}", style="bold cyan")
+
+    def _line(self, text: str) -> None:
+        self.out_console.print(one_line(text))
+
+
+def _start(directory: Path, timings: Iterable[str]) -> process.Running:
+    """The demo's clouds, fresh: those of an earlier demo there end, and what it left is removed."""
+    from pumphouse.cli.devcloud import process
+
+    mark = directory / _MARK
+    if directory.exists() and any(directory.iterdir()) and not mark.exists():
+        raise UsageError(
+            f"{directory} is not empty, and not of an earlier demo", next_step="Name another one."
+        )
+    process.stop(directory)
+    if directory.exists():
+        shutil.rmtree(directory)
+    directory.mkdir(mode=0o700, parents=True)
+    mark.touch()
+    with as_file(files("pumphouse") / "samples" / "devcloud") as samples:
+        words = process.arguments(
+            directory,
+            process.CLOUDS,
+            fill=[f"{name}={samples / f'demo-{name}.yaml'}" for name in process.CLOUDS],
+            timing=tuple(timings),
+            idle_exit=IDLE_SECONDS,
+        )
+        return process.start(directory, words)
+
+
+def _show_tenant(inventory: Inventory, console: Console) -> None:
+    """The tenant's main resources by name, and how many others there are."""
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    counts = inventory.counts()
+    for kind in _SHOWN:
+        names = sorted(one.name for one in inventory.of_type(kind))
+        if names:
+            table.add_row(f"{len(names)}", kind.replace("_", " "), listed(names))
+    others = sum(count for kind, count in counts.items() if kind not in _SHOWN)
+    table.add_row(f"{others}", "others", listed(sorted(set(counts) - set(_SHOWN)), most=6))
+    console.print(table)

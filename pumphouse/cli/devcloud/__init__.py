@@ -1,0 +1,1 @@
+"""``pumphouse devcloud``: the embedded clouds, for trying things out."""
