@@ -12,6 +12,8 @@ from pumphouse import errors
 from pumphouse.model import Action, Inventory, Ref, Resource
 from pumphouse.resource import (
     CloudAPI,
+    Field,
+    Grouping,
     Problem,
     ScopeLevel,
     Service,
@@ -75,6 +77,7 @@ class FloatingIP(NeutronType):
     name = "floating_ip"
     service = Service.NETWORK
     scope = ScopeLevel.PROJECT
+    grouping = Grouping.ATTACHED
     described = True
     path, item, items = "/floatingips", "floatingip", "floatingips"
     fields = (

@@ -9,6 +9,7 @@ from typing import Any
 from pumphouse.model import Inventory, Resource
 from pumphouse.resource import (
     CloudAPI,
+    Grouping,
     Problem,
     Reach,
     ScopeLevel,
@@ -35,6 +36,7 @@ class Port(NeutronType):
     name = "port"
     service = Service.NETWORK
     scope = ScopeLevel.PROJECT
+    grouping = Grouping.ATTACHED
     after = ("network",)
     path, item, items = "/ports", "port", "ports"
     fields = (

@@ -39,7 +39,7 @@ def test_a_damaged_plan_is_refused_in_one_line(tmp_path, text, reason):
 
 
 def test_a_missing_plan_file_is_named(tmp_path):
-    with pytest.raises(errors.BadPlan, match="cannot read .*nowhere.json: No such file"):
+    with pytest.raises(errors.BadPlan, match=r"cannot read .*nowhere\.json: No such file"):
         Plan.load(tmp_path / "nowhere.json")
 
 
