@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from pumphouse.devcloud import network_ipam
@@ -109,7 +110,7 @@ class Networks(Collection):
     plural = "networks"
     noun = "Network"
     not_found_type = "NetworkNotFound"
-    indexes = ("name",)
+    indexes = ("name", "provider:segmentation_id")
     admin_only = frozenset(_PROVIDER)
     attributes = (
         *STANDARD,
@@ -170,14 +171,23 @@ class Networks(Collection):
         if kind == "flat" and segment is not None:
             raise invalid("segmentation_id specified for flat network")
         if kind != "flat" and segment is None:
-            taken = {
-                row["provider:segmentation_id"] for row in self.table(cloud) if row[_PROVIDER[0]] == kind
-            }
-            segment = next(number for number in range(1, 1 << 24) if number not in taken)
+            segment = self._free_segment(cloud, kind)
         chosen = dict(zip(_PROVIDER, (kind, physical, segment), strict=True))
-        if any(all(row[key] == value for key, value in chosen.items()) for row in self.table(cloud)):
+        if any(
+            all(row[key] == value for key, value in chosen.items())
+            for row in self.table(cloud).find(**{"provider:segmentation_id": segment})
+        ):
             raise _clash(kind, physical, segment)
         return chosen
+
+    def _free_segment(self, cloud: DevCloud, kind: str) -> int:
+        """A number that no network of the kind has; it begins behind as many as there are networks."""
+        table = self.table(cloud)
+        for number in itertools.count(len(table) + 1):
+            rows = table.find(**{"provider:segmentation_id": number})
+            if all(row["provider:network_type"] != kind for row in rows):
+                return number
+        raise AssertionError("there is always another number")
 
     def _free_physical(self, cloud: DevCloud, kind: str) -> str:
         """External networks that name no physical network each get one of their own."""
