@@ -159,11 +159,7 @@ def create_flavor(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
     want = request.member("flavor")
     if not request.at_least(2, 55):
         want.pop("description", None)
-    row = add_flavor(cloud, want)
-    if not row["is_public"] and request.token.project_id:
-        # Nova gives the caller's project access to a private flavor it makes.
-        cloud.table(FLAVOR_ACCESS).add({"flavor_id": row["id"], "project_id": request.token.project_id})
-    return {"flavor": flavor_view(request, row)}
+    return {"flavor": flavor_view(request, add_flavor(cloud, want))}
 
 
 @COMPUTE.route("PUT", "/flavors/{flavor_id}", role="admin", since=(2, 55), policy="os-flavor-manage:update")
