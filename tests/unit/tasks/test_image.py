@@ -38,7 +38,7 @@ def make(bench: Bench, project: str):
             **given,
         }
         identity = bench.source.post(Service.IMAGE, "/images", body)["id"]
-        bench.remove_later(Side.SOURCE, Service.IMAGE, f"/images/{identity}")
+        bench.later.append(lambda: KIND.delete(bench.source, identity))
         if data is not None:
             bench.source.put_image(identity, io.BytesIO(data), len(data))
         return identity

@@ -1,0 +1,169 @@
+"""Volumes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pumphouse.compare import differences
+from pumphouse.model import Inventory, Ref, Resource, Side
+from pumphouse.resource import Service, Severity, Want
+from pumphouse.tasks.volume import CARRIER, Volume
+
+from .harness import Bench, follow, gone
+
+KIND = Volume()
+
+
+@pytest.fixture
+def project(bench: Bench) -> str:
+    return bench.project("volumes")
+
+
+@pytest.fixture
+def make(bench: Bench, project: str):
+    def make(**given: Any) -> str:
+        cloud = bench.scoped(Side.SOURCE, project)
+        body = {"size": 1, "name": f"{bench.prefix}-data", **given}
+        identity = cloud.post(Service.VOLUME, "/volumes", {"volume": body})["volume"]["id"]
+        wait = bench.context.wait(
+            Side.SOURCE, "volume", identity, project, KIND_AVAILABLE, describe="a volume", timeout=60
+        )
+        return str(follow(wait))
+
+    return make
+
+
+def KIND_AVAILABLE(body: Any) -> Any:  # noqa: N802 -- stands for a constant
+    from pumphouse.steps import PENDING
+
+    assert body["status"] != "error"
+    return body["id"] if body["status"] == "available" else PENDING
+
+
+def act(bench: Bench, identity: str, action: str, body: dict[str, Any]) -> None:
+    bench.source.post(Service.VOLUME, f"/volumes/{identity}/action", {action: body})
+
+
+def carriers(bench: Bench, identity: str) -> list[str]:
+    """What is left for the way only, on both sides."""
+    found = []
+    for side in Side:
+        cloud = bench.cloud(side)
+        params = {"name": f"{CARRIER}{identity}"}
+        found += [f"{side} image" for _ in cloud.list(Service.IMAGE, "/images", "images", params=params)]
+        found += [
+            f"{side} volume"
+            for one in cloud.list(Service.VOLUME, "/volumes/detail", "volumes", params={"all_tenants": "1"})
+            if one["name"] == f"{CARRIER}{identity}" and one["status"] != "deleting"
+        ]
+    return found
+
+
+def test_a_detached_volume_arrives_with_data_and_flags(bench, make, project):
+    identity = make(description="orders", metadata={"team": "shop"})
+    act(bench, identity, "os-set_bootable", {"bootable": True})
+    act(
+        bench,
+        identity,
+        "os-set_image_metadata",
+        {"metadata": {"hw_firmware_type": "uefi", "os_distro": "debian"}},
+    )
+    act(bench, identity, "os-update_readonly_flag", {"readonly": True})
+    resource = bench.read(KIND, identity, Side.SOURCE)
+    assert resource.fields["metadata"] == {"team": "shop"}
+    made = bench.carry(KIND, resource)
+    there = bench.read(KIND, made, Side.DESTINATION)
+    assert differences(KIND, KIND.resolve(resource.fields, bench.ids.get), there.fields) == ()
+    assert there.made_from == identity
+    assert there.fields["image_metadata"] == {"hw_firmware_type": "uefi", "os_distro": "debian"}
+    assert (there.fields["bootable"], there.fields["readonly"]) == (True, True)
+    assert there.project_id == bench.there("project", project)
+    assert carriers(bench, identity) == []
+    assert [entry.step for entry in bench.journal.open()] == ["create"]
+    bench.undo([KIND], {resource.ref: resource})
+    assert KIND.show(bench.destination, made, project_id=None) is None
+
+
+def test_a_volume_that_is_not_bootable_does_not_become_so(bench, make):
+    resource = bench.read(KIND, make(), Side.SOURCE)
+    there = bench.read(KIND, bench.carry(KIND, resource), Side.DESTINATION)
+    assert there.fields["bootable"] is False
+    assert there.fields["image_metadata"] == {}
+
+
+@pytest.mark.parametrize("until", ["transfer", "fill"])
+def test_undo_half_way_leaves_nothing_on_either_side(bench, make, until):
+    identity = make()
+    resource = bench.read(KIND, identity, Side.SOURCE)
+    bench.carry(KIND, resource, until=until)
+    made = bench.ids.get(resource.ref)
+    assert carriers(bench, identity) != []
+    bench.undo([KIND], {resource.ref: resource})
+    assert carriers(bench, identity) == []
+    if made is not None:
+        gone(lambda: bench.destination.get(Service.VOLUME, f"/volumes/{made}"))
+    assert bench.source.get(Service.VOLUME, f"/volumes/{identity}")["volume"]["status"] == "available"
+
+
+def test_a_second_attempt_makes_nothing_twice(bench, make, project):
+    identity = make()
+    resource = bench.read(KIND, identity, Side.SOURCE)
+    for name in ("clone", "export", "export", "transfer", "transfer", "create", "create"):
+        bench.step(KIND, resource, name)
+    assert sorted(carriers(bench, identity)) == ["destination image", "source image"]
+    made = bench.carry(KIND, resource)
+    own = {"all_tenants": "1", "project_id": bench.there("project", project)}
+    found = bench.destination.list(Service.VOLUME, "/volumes/detail", "volumes", params=own)
+    assert [one["id"] for one in found] == [made]
+
+
+def test_a_lost_attempt_is_found_by_its_marker(bench, make, project):
+    resource = bench.read(KIND, make(), Side.SOURCE)
+    step = KIND.steps[3](bench.context, bench.item(KIND, resource))
+    cloud = bench.scoped(Side.DESTINATION, bench.there("project", project))
+    first = KIND.create(cloud, step.want())
+    assert KIND.find(cloud, step.want()) == first
+
+
+def volume(**changes: Any) -> Resource:
+    facts = {"status": "available", "encrypted": False, "snapshots": [], "group": None, "size": 1, **changes}
+    return Resource(ref=Ref("volume", "v"), name="v", facts=facts)
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity", "words"),
+    [
+        ({"encrypted": True}, Severity.BLOCK, "key manager"),
+        ({"status": "error"}, Severity.BLOCK, "status is error"),
+        ({"snapshots": ["monday"]}, Severity.LOST, "monday"),
+        ({"group": "g"}, Severity.LOST, "volume group g"),
+    ],
+)
+def test_what_only_the_source_can_hold_is_told(changes, severity, words):
+    (problem,) = KIND.refuse(volume(**changes), Inventory("source"))
+    assert problem.severity is severity
+    assert words in problem.summary
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"volume_type": "gold"}, "no volume type 'gold'"),
+        ({"volume_type": "plain", "multiattach": True}, "several attachments"),
+        ({"availability_zone": "mars"}, "no availability zone 'mars'"),
+    ],
+)
+def test_a_type_or_zone_that_is_missing_blocks(fields, words):
+    facts = {"volume": {"types": {"plain": {"multiattach": False}}, "zones": ["nova"]}}
+    want = Want(source=volume(), fields={"multiattach": False, **fields}, secrets={})
+    (problem,) = KIND.check(want, Inventory("destination", facts=facts), exists=False)
+    assert problem.severity is Severity.BLOCK
+    assert words in problem.summary
+    assert problem.next_step
+
+
+def test_volumes_without_a_name_are_not_taken_for_each_other():
+    assert KIND.identity({"project_id": "p", "name": ""}) is None
+    assert KIND.identity({"project_id": "p", "name": "v"}) is not None
