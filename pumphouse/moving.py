@@ -1,0 +1,384 @@
+"""The steps that move a server: quieten it, make it anew, prove it, bring it to its state, switch it off.
+
+Everything that a server needs is there before the first of them, so that its downtime holds only what must
+be in it. The source's server is never deleted. When a step fails, the undo of those before it, newest first,
+removes the destination's half and brings the source's back to the state in which it was found.
+
+An administrator's requests pass a lock, so a locked server keeps its lock all the way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from pumphouse import errors
+from pumphouse.compare import differences
+from pumphouse.model import Action, Ref, Side
+from pumphouse.resource import CloudAPI, Service, Want
+from pumphouse.steps import PENDING, Create, Deferred, JournalEntry, Step, Verify
+
+UP_TO = "2.96"
+QUIET = frozenset({"SHUTOFF", "SUSPENDED", "PAUSED", "SHELVED", "SHELVED_OFFLOADED"})
+"""States in which a server writes nothing."""
+_REST = {
+    "SHUTOFF": "os-stop",
+    "PAUSED": "pause",
+    "SUSPENDED": "suspend",
+    "SHELVED": "shelve",
+    "SHELVED_OFFLOADED": "shelve",
+}
+"""What brings an active server to a state of rest."""
+_ALIKE = {"SHELVED": {"SHELVED", "SHELVED_OFFLOADED"}, "SHELVED_OFFLOADED": {"SHELVED", "SHELVED_OFFLOADED"}}
+"""Whether and when a shelved server leaves its host is a setting of each cloud."""
+_SET_LATER = frozenset({"locked", "locked_reason"})
+
+
+class ServerStep(Step):
+    """What the steps of a server share."""
+
+    @property
+    def moves(self) -> bool:
+        """Whether the server is moved, rather than there already."""
+        return self.item.action is Action.CREATE
+
+    def here(self) -> Mapping[str, Any]:
+        """The source's server as it is now."""
+        return self.body(Side.SOURCE, self.item.ref.id)
+
+    def body(self, side: Side, identity: str) -> Mapping[str, Any]:
+        """A server as it is now."""
+        answer = self.context.cloud(side).get(Service.COMPUTE, f"/servers/{identity}", up_to=UP_TO)
+        server: Mapping[str, Any] = answer["server"]
+        return server
+
+    def act(self, side: Side, identity: str, action: str, body: Mapping[str, Any] | None = None) -> None:
+        """Send an action."""
+        path = f"/servers/{identity}/action"
+        self.context.cloud(side).post(Service.COMPUTE, path, {action: body}, up_to=UP_TO)
+
+    def found(self) -> Mapping[str, Any]:
+        """The state in which the source's server was found, from the journal."""
+        for entry in self.context.journal.open_entries(self.item.ref, Quiesce.name):
+            return entry.detail
+        return self.item.resource.facts
+
+    def until(self, side: Side, identity: str, states: frozenset[str] | set[str]) -> Deferred:
+        """Wait until a server is in one of some states, and nothing is being done to it."""
+        project = self.item.resource.project_id if side is Side.SOURCE else self.want().project_id
+        return self.context.wait(
+            side,
+            "server",
+            identity,
+            project,
+            lambda body: self.reached(side, body, states),
+            describe=f"{self.item.resource} to be {' or '.join(sorted(states))}",
+            timeout=self.context.settings.build_timeout,
+        )
+
+    def reached(self, side: Side, body: Mapping[str, Any] | None, states: frozenset[str] | set[str]) -> Any:
+        """The state, or PENDING. Raises ResourceFailed for a server that is gone or in error."""
+        status = "gone" if body is None else str(body["status"])
+        if body is None or (status == "ERROR" and "ERROR" not in states):
+            fault = str((body or {}).get("fault", {}).get("message", ""))
+            raise errors.ResourceFailed(
+                f"the server is {status}{': ' if fault else ''}{fault}",
+                resource=str(self.item.resource),
+                cloud=self.context.cloud(side).name,
+            )
+        busy = body.get("OS-EXT-STS:task_state") is not None
+        return status if status in states and not busy else PENDING
+
+    def restore(self, found: Mapping[str, Any]) -> None:
+        """Bring the source's server back to the state in which it was found. Waits."""
+        target = str(found["status"])
+        identity = self.item.ref.id
+        now = self._settled(identity)
+        if now == target or now in _ALIKE.get(target, ()):
+            return
+        wake = {"SUSPENDED": "resume", "PAUSED": "unpause", "SHUTOFF": "os-start"}
+        if now in wake:
+            self.act(Side.SOURCE, identity, wake[now])
+            now = self._settled(identity, {"ACTIVE"})
+        if target != "ACTIVE":
+            self.act(Side.SOURCE, identity, _REST[target])
+            self._settled(identity, _ALIKE.get(target, {target}))
+
+    def _settled(self, identity: str, states: set[str] | None = None) -> str:
+        """The state of the source's server once nothing is being done to it."""
+        settings = self.context.settings
+        end = time.monotonic() + settings.build_timeout
+        while True:
+            body = self.body(Side.SOURCE, identity)
+            at_rest = body.get("OS-EXT-STS:task_state") is None
+            if at_rest and (states is None or self.reached(Side.SOURCE, body, states) is not PENDING):
+                return str(body["status"])
+            if time.monotonic() > end:
+                raise errors.WaitTimeout(
+                    f"the server is still {body['status']} ({body.get('OS-EXT-STS:task_state')})",
+                    resource=str(self.item.resource),
+                    cloud=self.context.source.name,
+                )
+            time.sleep(min(settings.poll_interval, 1.0))
+
+
+class Quiesce(ServerStep):
+    """Suspend or stop the source's server, so that nothing changes while it moves."""
+
+    name = "quiesce"
+    doing = "quiesces it on the source"
+    writes = Side.SOURCE
+
+    def run(self) -> Any:
+        """Its state, once it is quiet."""
+        if not self.moves:
+            return None
+        identity, body = self.item.ref.id, self.here()
+        status, busy = str(body["status"]), body.get("OS-EXT-STS:task_state")
+        entry = self.context.journal.intend(self.item.ref, self.name, Side.SOURCE, detail={"status": status})
+        if status not in QUIET | {"ACTIVE"}:
+            raise errors.ResourceError(
+                f"its status is now {status}",
+                resource=str(self.item.resource),
+                cloud=self.context.source.name,
+                next_step="Bring it to ACTIVE or SHUTOFF, and make a new plan.",
+            )
+        # An earlier attempt may have sent the action already.
+        if status == "ACTIVE" and not (entry.repeated and busy):
+            self.act(Side.SOURCE, identity, self._action())
+        self.context.journal.made(entry, identity)
+        return self.until(Side.SOURCE, identity, QUIET)
+
+    def undo(self, entry: JournalEntry) -> None:
+        self.restore(entry.detail)
+
+    def _action(self) -> str:
+        """Stop a server whose volumes move, whatever the settings say.
+
+        A suspended guest holds writes in its memory, which does not travel; a stopped one has written them.
+        """
+        volumes = self.item.resource.fields.get("volumes")
+        return "os-stop" if volumes or self.context.settings.quiesce == "stop" else "suspend"
+
+
+class KeyBusy(Exception):
+    """Another server that is being created needs the name of the key pair for another key."""
+
+
+class CreateServer(Create):
+    """Create the server, lending its user's key pair to the operator's user for the moment.
+
+    Compute looks a key pair up among those of the user who asks, and no API creates a server in another
+    user's name. So the operator's user has a key pair of the same name and key while the request is made;
+    the server keeps the name and the key itself.
+    """
+
+    def run(self) -> Any:
+        """The destination's id, at once or when the key pair's name is free."""
+        try:
+            return super().run()
+        except KeyBusy:
+            return Deferred(
+                poll=self._try,
+                describe=f"the key pair {self.item.resource.fields['key_name']!r} to be free",
+                interval=self.context.settings.poll_interval,
+                timeout=self.context.settings.build_timeout,
+            )
+
+    def _try(self) -> Any:
+        try:
+            return super().run()
+        except KeyBusy:
+            return PENDING
+
+    def _create(self, cloud: CloudAPI, want: Want) -> str:
+        """Create it from what it boots from now: a shelved server's is the image that shelving made."""
+        image = want.source.facts["boot_image"]
+        if image:
+            fields = {**want.fields, "image": self.context.lookup(Ref("image", image))}
+            want = replace(want, fields=fields)
+        keypair = self._keypair()
+        if keypair is None:
+            return super()._create(cloud, want)
+        lent = self._lend(cloud, keypair)
+        try:
+            return super()._create(cloud, want)
+        except errors.BadRequest as refused:
+            # The one who lent the same key before us has just taken it back.
+            if lent is None and "key" in refused.message.lower() and not _has_key(cloud, keypair):
+                raise KeyBusy from refused
+            raise
+        finally:
+            if lent is not None:
+                _return_key(cloud, lent)
+                self.context.journal.removed(lent)
+
+    def _keypair(self) -> Mapping[str, Any] | None:
+        """The user's key pair on the destination."""
+        told = self.item.resource.facts.get("keypair")
+        identity = self.context.lookup(Ref("keypair", told)) if told else None
+        if identity is None:
+            return None
+        user_id, _, name = identity.partition("/")
+        answer = self.context.destination.get(
+            Service.COMPUTE, f"/os-keypairs/{quote(name, safe='')}", params={"user_id": user_id}, up_to="2.10"
+        )
+        keypair: Mapping[str, Any] = answer["keypair"]
+        return keypair
+
+    def _lend(self, cloud: CloudAPI, keypair: Mapping[str, Any]) -> JournalEntry | None:
+        """Give the operator's user the key. None if the user has it already."""
+        journal, name = self.context.journal, str(keypair["name"])
+        detail = {"name": name}
+        entry = journal.intend(self.item.ref, ReturnKey.name, Side.DESTINATION, detail=detail, temporary=True)
+        body = {part: keypair[part] for part in ("name", "type", "public_key")}
+        try:
+            cloud.post(Service.COMPUTE, "/os-keypairs", {"keypair": body}, up_to="2.10")
+        except errors.Conflict as clash:
+            if _has_key(cloud, keypair):
+                if entry.repeated:
+                    return entry  # lent by an attempt that was cut short
+                journal.removed(entry)
+                return None
+            journal.removed(entry)
+            raise KeyBusy from clash
+        return journal.made(entry, name)
+
+
+class ReturnKey(Step):
+    """Take the key pair back that was lent for the creation, should that have been cut short."""
+
+    name = "return_key"
+    doing = "takes back its key pair"
+
+    def run(self) -> Any:
+        """Nothing."""
+        for entry in self.context.journal.open_entries(self.item.ref, self.name):
+            self.undo(entry)
+            self.context.journal.removed(entry)
+
+    def undo(self, entry: JournalEntry) -> None:
+        _return_key(self.context.destination, entry)
+
+
+class Boot(ServerStep):
+    """Wait until the destination's server runs."""
+
+    name = "boot"
+    doing = "waits until it runs"
+    writes = None
+
+    def run(self) -> Any:
+        """ACTIVE."""
+        return self.until(Side.DESTINATION, self.destination_id(), {"ACTIVE"}) if self.moves else None
+
+
+class VerifyServer(Verify):
+    """Compare the server, its addresses and its ports."""
+
+    def compare(self) -> None:
+        """Raise VerificationFailed unless it runs as it did, with the network that it had."""
+        kind, want = self.item.kind, self.want()
+        have = kind.show(self.context.destination, self.destination_id(), project_id=want.project_id)
+        if have is None:
+            self.fail("it is not there")
+            return
+        fields = {name: value for name, value in want.fields.items() if name not in _SET_LATER}
+        if self.item.action is Action.UPDATE:
+            fields = {name: want.fields[name] for name in self.item.changed}
+        wrong = [str(one) for one in differences(kind, fields, have.fields)]
+        if self.item.action is Action.CREATE:
+            if have.facts["status"] != "ACTIVE":
+                wrong.append(f"its status is {have.facts['status']}")
+            wrong += self._network(want, have.facts["addresses"])
+        if wrong:
+            self.fail("; ".join(wrong))
+
+    def _network(self, want: Want, addresses: list[str]) -> list[str]:
+        """What is wrong with the ports: whose they are, whether they are bound, and the addresses."""
+        wrong, expected = [], []
+        for port_id in want.fields["ports"]:
+            port = self.context.destination.get(Service.NETWORK, f"/ports/{port_id}")["port"]
+            expected += [str(one["ip_address"]) for one in port["fixed_ips"]]
+            if port["device_id"] != self.destination_id():
+                wrong.append(f"port {port_id} is not its own")
+            elif port["status"] != "ACTIVE" and port.get("binding:vif_type") in {"unbound", "binding_failed"}:
+                wrong.append(f"port {port_id} is {port['binding:vif_type']}")
+        if sorted(expected) != sorted(addresses):
+            wrong.append(f"addresses: {sorted(expected)} wanted, {sorted(addresses)} found")
+        return wrong
+
+
+class Settle(ServerStep):
+    """Bring the destination's server to the state in which the source's was found, its lock included."""
+
+    name = "settle"
+    doing = "brings it to the state found"
+
+    def run(self) -> Any:
+        """Its state, once it is reached."""
+        if not self.moves:
+            return None
+        target, identity = str(self.found()["status"]), self.destination_id()
+        states = {"ACTIVE"} if target not in _REST else _ALIKE.get(target, {target})
+        body = self.body(Side.DESTINATION, identity)
+        if body["status"] not in states and body.get("OS-EXT-STS:task_state") is None:
+            self.act(Side.DESTINATION, identity, _REST[target])
+        wait = self.until(Side.DESTINATION, identity, states)
+
+        def poll() -> Any:
+            state = wait.poll()
+            if state is not PENDING:
+                self._lock(identity)
+            return state
+
+        return Deferred(poll=poll, describe=wait.describe, interval=wait.interval, timeout=wait.timeout)
+
+    def _lock(self, identity: str) -> None:
+        fields = self.item.resource.fields
+        if fields.get("locked"):
+            reason = fields.get("locked_reason")
+            self.act(Side.DESTINATION, identity, "lock", {"locked_reason": reason} if reason else None)
+
+
+class ShutDown(ServerStep):
+    """Switch the source's server off for good; it is not deleted."""
+
+    name = "shut_down"
+    doing = "shuts it down on the source"
+    writes = Side.SOURCE
+
+    def run(self) -> Any:
+        """Its state, once it is off."""
+        if not self.moves:
+            return None
+        identity, status = self.item.ref.id, str(self.here()["status"])
+        entry = self.context.journal.intend(self.item.ref, self.name, Side.SOURCE, detail=self.found())
+        if status in {"SUSPENDED", "PAUSED"}:
+            # Compute stops only what is active, and waking the guest would have both of them run.
+            # Calling the state active, which only a request of an administrator does, does not wake it.
+            self.act(Side.SOURCE, identity, "os-resetState", {"state": "active"})
+            status = "ACTIVE"
+        if status == "ACTIVE":
+            self.act(Side.SOURCE, identity, "os-stop")
+        self.context.journal.made(entry, identity)
+        return self.until(Side.SOURCE, identity, {"SHUTOFF", "SHELVED", "SHELVED_OFFLOADED"})
+
+    def undo(self, entry: JournalEntry) -> None:
+        self.restore(entry.detail)
+
+
+def _has_key(cloud: CloudAPI, keypair: Mapping[str, Any]) -> bool:
+    """Whether the operator's user has this key under this name."""
+    try:
+        found = cloud.get(Service.COMPUTE, f"/os-keypairs/{quote(keypair['name'], safe='')}", up_to="2.10")
+    except errors.NotFound:
+        return False
+    return bool(found["keypair"]["public_key"].strip() == keypair["public_key"].strip())
+
+
+def _return_key(cloud: CloudAPI, entry: JournalEntry) -> None:
+    cloud.delete(Service.COMPUTE, f"/os-keypairs/{quote(entry.detail['name'], safe='')}", up_to="2.10")
