@@ -129,8 +129,11 @@ class Collection:
         return shown
 
     def matches(self, row: Row, name: str, wanted: list[str]) -> bool:
-        """Whether the row (as shown) passes a filter."""
-        return plain(row.get(name)) in wanted
+        """Whether the row (as shown) passes a filter. A boolean is asked for in any case."""
+        value = row.get(name)
+        if isinstance(value, bool):
+            return str(value).lower() in (one.lower() for one in wanted)
+        return plain(value) in wanted
 
     def before_list(self, call: Call, filters: Filters) -> None:
         """What happens before a list is answered."""
