@@ -201,8 +201,9 @@ def test_a_server_needs_what_it_names(conn, flavor, image, network, change, mess
         conn.compute.create_server(**body)
 
 
-def test_actions_take_only_their_states(conn, server):
+def test_actions_take_only_their_states(conn, cloud, server):
     compute = conn.compute
+    cloud.timings |= {"suspend": 0.3, "power": 0.3}  # long enough to be seen on the way
     compute.suspend_server(server)
     wait(conn, server, "SUSPENDED")
     with pytest.raises(
