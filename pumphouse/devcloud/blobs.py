@@ -11,6 +11,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
 
 BLOCK = 1 << 20
@@ -32,13 +33,14 @@ class Digests:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._ready = threading.Condition()
         self._written = 0
         self._finished = False
         self._values: dict[str, str] = {}
         self._threads = [
-            threading.Thread(target=self._follow, args=(algorithm,), daemon=True)
+            # Opened here, not in the thread: a broken upload removes the file, perhaps before the thread
+            # runs.
+            threading.Thread(target=self._follow, args=(algorithm, path.open("rb", buffering=0)), daemon=True)
             for algorithm in ("md5", "sha512")
         ]
         for thread in self._threads:
@@ -62,11 +64,11 @@ class Digests:
             thread.join()
         return self._values["md5"], self._values["sha512"]
 
-    def _follow(self, algorithm: str) -> None:
+    def _follow(self, algorithm: str, file: FileIO) -> None:
         digest = hashlib.new(algorithm, usedforsecurity=False)
         buffer = memoryview(bytearray(STRIDE))
         done = 0
-        with self._path.open("rb", buffering=0) as file:
+        with file:
             while (limit := self._wait(done)) > done:
                 read = file.readinto(buffer[: min(STRIDE, limit - done)])
                 digest.update(buffer[:read])
@@ -170,6 +172,13 @@ def _copy_extent(reader: int, writer: int, start: int, end: int) -> None:
         if not sent:
             return
         start += sent
+
+
+def trim(path: Path) -> None:
+    """Cut off the hole at the end of a file, but for the first 64 KiB: what a compact format would keep."""
+    with path.open("r+b", buffering=0) as file:
+        ends = [end for _start, end in _extents(file.fileno(), path.stat().st_size)]
+        file.truncate(min(path.stat().st_size, max([1 << 16, *ends])))
 
 
 def extend(path: Path, size: int) -> None:

@@ -129,6 +129,7 @@ def test_a_broken_upload_leaves_the_image_queued(ann: Client, cloud: DevCloud) -
         head = f"PUT /image/v2/images/{image['id']}/file HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
         head += f"Content-Type: application/octet-stream\r\nX-Auth-Token: {ann._token}\r\n\r\n"
         raw.sendall(head.encode() + b"x" * 5000)
+        ann.wait("image", f"/images/{image['id']}", lambda found: found["status"] == "saving", seconds=5)
     seen = ann.wait("image", f"/images/{image['id']}", lambda found: found["status"] != "saving", seconds=5)
     assert (seen["status"], seen["size"], seen["checksum"]) == ("queued", None, None)
     upload(ann, image["id"])
