@@ -42,43 +42,42 @@ class _Api(NamedTuple):
     limits: frozenset[str]
 
 
-_APIS: Mapping[str, _Api] = MappingProxyType(
-    {
-        "compute": _Api(
-            Service.COMPUTE,
-            "/os-quota-sets/{}",
-            "/os-quota-sets/{}/detail",
-            {},
-            "/os-quota-sets/{}/defaults",
-            "quota_set",
-            "in_use",
-            frozenset({"instances", "cores", "ram", "metadata_items", "key_pairs", "server_groups"})
-            | {"server_group_members"},
-        ),
-        "network": _Api(
-            Service.NETWORK,
-            "/quotas/{}",
-            "/quotas/{}/details.json",
-            {},
-            "/quotas/{}/default",
-            "quota",
-            "used",
-            frozenset({"network", "subnet", "subnetpool", "port", "router", "floatingip"})
-            | {"security_group", "security_group_rule", "rbac_policy"},
-        ),
-        "volume": _Api(
-            Service.VOLUME,
-            "/os-quota-sets/{}",
-            "/os-quota-sets/{}",
-            {"usage": "true"},
-            "/os-quota-sets/{}/defaults",
-            "quota_set",
-            "in_use",
-            frozenset({"volumes", "snapshots", "gigabytes", "per_volume_gigabytes"})
-            | {"backups", "backup_gigabytes", "groups"},
-        ),
-    }
+_COMPUTE = _Api(
+    Service.COMPUTE,
+    "/os-quota-sets/{}",
+    "/os-quota-sets/{}/detail",
+    {},
+    "/os-quota-sets/{}/defaults",
+    "quota_set",
+    "in_use",
+    frozenset({"instances", "cores", "ram", "metadata_items", "key_pairs"})
+    | {"server_groups", "server_group_members"},
 )
+_NETWORK = _Api(
+    Service.NETWORK,
+    "/quotas/{}",
+    "/quotas/{}/details.json",
+    {},
+    "/quotas/{}/default",
+    "quota",
+    "used",
+    frozenset({"network", "subnet", "subnetpool", "port", "router", "floatingip"})
+    | {"security_group", "security_group_rule", "rbac_policy"},
+)
+_VOLUME = _Api(
+    Service.VOLUME,
+    "/os-quota-sets/{}",
+    "/os-quota-sets/{}",
+    {"usage": "true"},
+    "/os-quota-sets/{}/defaults",
+    "quota_set",
+    "in_use",
+    frozenset({"volumes", "snapshots", "gigabytes", "per_volume_gigabytes"})
+    | {"backups", "backup_gigabytes", "groups"},
+)
+_APIS: Mapping[str, _Api] = MappingProxyType({str(api.service): api for api in (_COMPUTE, _NETWORK, _VOLUME)})
+"""By the name of the service, which is that of the field."""
+
 _BY_TYPE = ("volumes_", "snapshots_", "gigabytes_")
 """Volume limits of one volume type: the prefix is followed by the type's name."""
 
@@ -106,9 +105,7 @@ class Quota(ResourceType):
     after = ("project",)
     fields = (
         ref("project_id", to="project", key=True, part_of=True),
-        copy("compute", at_least=True, default={}),
-        copy("network", at_least=True, default={}),
-        copy("volume", at_least=True, default={}),
+        *(copy(name, at_least=True, default={}) for name in _APIS),
         drop("id", why="it is the project's"),
         drop("injected_files", why="file injection is gone from compute"),
     )
@@ -178,7 +175,7 @@ class Quota(ResourceType):
 
     @staticmethod
     def _of_type(name: str, limit: str) -> bool:
-        return name == "volume" and limit.startswith(_BY_TYPE)
+        return name == Service.VOLUME and limit.startswith(_BY_TYPE)
 
     @staticmethod
     def _up_to(api: _Api) -> str | None:
@@ -190,7 +187,7 @@ class Quota(ResourceType):
         """No limit below what is used, and none for a volume type that is not there."""
         there = destination.get(Ref(self.name, want.project_id)) if want.project_id else None
         used = there.facts["used"] if there else {}
-        known = destination.facts.get(self.name, {}).get("volume", {})
+        known = destination.facts.get(self.name, {}).get(Service.VOLUME, {})
         for service in _APIS:
             for limit, value in want.fields[service].items():
                 taken = used.get(service, {}).get(limit, 0)
@@ -223,7 +220,7 @@ class Quota(ResourceType):
 
     def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
         """Set these services' limits. Where that makes them the defaults, nothing of our own stays."""
-        for name in sorted(_APIS.keys() & changed.keys()):
+        for name in [name for name in _APIS if name in changed]:
             have = {limit: int(one["limit"]) for limit, one in self._detail(cloud, name, identity).items()}
             defaults = self._defaults(cloud, name, identity)
             # Unlimited ones of a volume type are not read, so putting back what was there must lift ours.

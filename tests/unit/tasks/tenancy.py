@@ -51,10 +51,14 @@ REGISTRY = Registry(
 
 
 class Tenancy:
-    """A bench with an inventory of its source, and makers of what tests need there."""
+    """A bench with an inventory of its source, and makers of what tests need there.
 
-    def __init__(self, bench: Bench) -> None:
+    :param service: the service whose types are read; domains and projects always are.
+    """
+
+    def __init__(self, bench: Bench, service: Service) -> None:
         self.bench = bench
+        self.service = service
         self.seen: Inventory | None = None
 
     # -- making on the source (or, to be in the way, on the destination)
@@ -103,7 +107,7 @@ class Tenancy:
         return self._collect(Side.DESTINATION, frozenset(projects))
 
     def _collect(self, side: Side, projects: frozenset[str]) -> Inventory:
-        types = [name for name in REGISTRY if name != "quota" or projects]
+        types = [kind.name for kind in REGISTRY.values() if kind.service is self.service]
         return collect(
             self.bench.cloud(side), REGISTRY, types=types, reach=lambda _seen: Reach(projects=projects)
         )

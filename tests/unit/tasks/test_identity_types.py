@@ -16,7 +16,7 @@ from .tenancy import REGISTRY, Tenancy
 
 @pytest.fixture
 def tenancy(bench):
-    return Tenancy(bench)
+    return Tenancy(bench, Service.IDENTITY)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ PORT = REGISTRY["port"]
 
 @pytest.fixture
 def tenancy(bench):
-    return Tenancy(bench)
+    return Tenancy(bench, Service.NETWORK)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ FLOATING = REGISTRY["floating_ip"]
 
 @pytest.fixture
 def tenancy(bench):
-    return Tenancy(bench)
+    return Tenancy(bench, Service.NETWORK)
 
 
 @pytest.fixture

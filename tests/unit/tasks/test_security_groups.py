@@ -18,7 +18,7 @@ RULE = REGISTRY["security_group_rule"]
 
 @pytest.fixture
 def tenancy(bench):
-    return Tenancy(bench)
+    return Tenancy(bench, Service.NETWORK)
 
 
 @pytest.fixture
