@@ -133,7 +133,8 @@ def _fill(cloud: DevCloud, row: Row, made: Row) -> None:
             touch(cloud, VOLUMES, row, status=row["previous_status"], previous_status=None)
 
     if made["id"] in cloud.table(image.IMAGES):
-        image_data.fill(cloud, made, cloud.files.path(KIND, row["id"]), done)
+        compact = made["disk_format"] != "raw"
+        image_data.fill(cloud, made, cloud.files.path(KIND, row["id"]), done, compact=compact)
     else:
         done()
 

@@ -226,8 +226,17 @@ def run(work: Callable[[], None], *, name: str) -> None:
     threading.Thread(target=work, daemon=True, name=name).start()
 
 
-def fill(cloud: DevCloud, row: Row, source: Path, done: Callable[[], None] = lambda: None) -> None:
+def fill(
+    cloud: DevCloud,
+    row: Row,
+    source: Path,
+    done: Callable[[], None] = lambda: None,
+    *,
+    compact: bool = False,
+) -> None:
     """Make an image of a file's bytes as they are now; `done` is called, under the lock, at the end.
+
+    `compact` leaves the hole at the end out, as a format does that keeps only blocks in use.
 
     Called under the lock: the (sparse) copy is taken at once, so that later writes to the source do not
     matter. Hashing goes on in the background.
@@ -235,6 +244,8 @@ def fill(cloud: DevCloud, row: Row, source: Path, done: Callable[[], None] = lam
     target = cloud.files.path(KIND, row["id"])
     touch(cloud, row, status="saving")
     blobs.copy(source, target)
+    if compact:
+        blobs.trim(target)
 
     def work() -> None:
         hashes = blobs.file_digests(target).result()
