@@ -53,8 +53,8 @@ class Server(ResourceType):
     grouping = Grouping.ALONE
     acts_in_project = True
     workload = True
-    after = ("flavor", "image", "port", "server_group", "volume")
     holds = ("volume",)
+    after = ("flavor", "image", "port", "server_group", "volume")
     fields = (
         ref("project_id", to="project", key=True),
         key("name"),

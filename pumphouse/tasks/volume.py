@@ -415,6 +415,8 @@ class Volume(RestType):
             yield _block(
                 f"its status is {facts['status']}", "Wait, or mend it, until it is available or in-use."
             )
+        if len(facts["attachments"]) > 1:
+            yield _block("it is attached to several servers", "Detach it from all but one.")
         if facts["snapshots"]:
             yield _lost(f"its snapshots stay on the source: {', '.join(facts['snapshots'])}")
         if facts["group"]:

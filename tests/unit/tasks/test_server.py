@@ -341,6 +341,49 @@ def test_a_changed_server_is_set_right(bench, place):
     place.arrived(resource, made)
 
 
+def test_volumes_come_along_in_their_order_with_data_and_tags(bench, place):
+    cloud = place.cloud(Side.SOURCE)
+    wait = {"describe": "a volume", "timeout": 120}
+
+    def volume(name: str, **more: Any) -> str:
+        body = {"volume": {"size": 1, "name": name, **more}}
+        identity = cloud.post(Service.VOLUME, "/volumes", body)["volume"]["id"]
+        return str(follow(bench.context.wait(Side.SOURCE, "volume", identity, None, available, **wait)))
+
+    def available(body: Any) -> Any:
+        return body["id"] if body["status"] == "available" else PENDING
+
+    root, logs, data = volume("root", imageRef=place.image), volume("logs"), volume("data")
+    disks = [
+        {"uuid": root, "boot_index": 0, "delete_on_termination": True},
+        {"uuid": data, "boot_index": -1, "tag": "data"},
+        {"uuid": logs, "boot_index": -1},
+    ]
+    kinds = {"source_type": "volume", "destination_type": "volume"}
+    identity = place.boot(imageRef=None, block_device_mapping_v2=[{**kinds, **disk} for disk in disks])
+    resource = place.read(identity)
+    assert [one["volume"] for one in resource.fields["volumes"]] == [root, data, logs]
+    assert [one["boot"] for one in resource.fields["volumes"]] == [True, False, False]
+    bench.step(KIND, resource, "quiesce")
+    assert place.body(identity)["status"] == "SHUTOFF"
+    volumes = {one: place.inventory.get(Ref("volume", one)) for one in (root, data, logs)}
+    for one in volumes.values():
+        assert one.facts["attachments"][0]["server"] == identity
+        bench.carry(Volume(), one)
+    made = bench.carry(KIND, resource)
+    there = place.arrived(resource, made)
+    assert [one["volume"] for one in there.fields["volumes"]] == [
+        bench.there("volume", one) for one in (root, data, logs)
+    ]
+    assert [one["tag"] for one in there.fields["volumes"]] == [None, "data", None]
+    assert there.fields["volumes"][0]["delete_on_termination"] is True
+    attached = [one["id"] for one in place.body(identity)["os-extended-volumes:volumes_attached"]]
+    assert sorted(attached) == sorted((root, data, logs))
+    everything = {one.ref: one for one in volumes.values()} | {resource.ref: resource}
+    bench.undo([KIND, Volume()], everything)
+    assert place.body(identity)["status"] == "ACTIVE"
+
+
 def test_a_server_in_another_state_by_now_is_not_touched(bench, place):
     identity = place.boot()
     resource = place.read(identity)

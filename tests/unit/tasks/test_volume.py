@@ -128,7 +128,15 @@ def test_a_lost_attempt_is_found_by_its_marker(bench, make, project):
 
 
 def volume(**changes: Any) -> Resource:
-    facts = {"status": "available", "encrypted": False, "snapshots": [], "group": None, "size": 1, **changes}
+    facts = {
+        "status": "available",
+        "encrypted": False,
+        "snapshots": [],
+        "group": None,
+        "size": 1,
+        "attachments": [],
+        **changes,
+    }
     return Resource(ref=Ref("volume", "v"), name="v", facts=facts)
 
 
@@ -137,6 +145,7 @@ def volume(**changes: Any) -> Resource:
     [
         ({"encrypted": True}, Severity.BLOCK, "key manager"),
         ({"status": "error"}, Severity.BLOCK, "status is error"),
+        ({"attachments": [{"server": "a"}, {"server": "b"}]}, Severity.BLOCK, "several servers"),
         ({"snapshots": ["monday"]}, Severity.LOST, "monday"),
         ({"group": "g"}, Severity.LOST, "volume group g"),
     ],
