@@ -120,7 +120,7 @@ class Quota(ResourceType):
                 try:
                     yield self._read(cloud, project.ref.id, name=project.name)
                 except (errors.NotFound, errors.BadRequest):
-                    # The project may have been removed since it was listed; services differ in how they say so.
+                    # Removed since it was listed, perhaps; services differ in how they say so.
                     if cloud.exists(Service.IDENTITY, f"/projects/{project.ref.id}"):
                         raise
 

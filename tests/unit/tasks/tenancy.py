@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pumphouse.inventory.collect import collect
@@ -97,20 +97,18 @@ class Tenancy:
 
     # -- reading and carrying
 
-    def look(self, *, projects: Iterable[str] = ()) -> Inventory:
-        """Read the source anew, with the quotas of these projects."""
-        self.seen = self._collect(Side.SOURCE, frozenset(projects))
+    def look(self) -> Inventory:
+        """Read the source anew."""
+        self.seen = self._collect(Side.SOURCE)
         return self.seen
 
-    def destination(self, *, projects: Iterable[str] = ()) -> Inventory:
+    def destination(self) -> Inventory:
         """The destination's inventory."""
-        return self._collect(Side.DESTINATION, frozenset(projects))
+        return self._collect(Side.DESTINATION)
 
-    def _collect(self, side: Side, projects: frozenset[str]) -> Inventory:
+    def _collect(self, side: Side) -> Inventory:
         types = [kind.name for kind in REGISTRY.values() if kind.service is self.service]
-        return collect(
-            self.bench.cloud(side), REGISTRY, types=types, reach=lambda _seen: Reach(projects=projects)
-        )
+        return collect(self.bench.cloud(side), REGISTRY, types=types)
 
     def resource(self, kind: str, identity: str) -> Resource:
         """One resource of the inventory."""
