@@ -6,7 +6,6 @@ import ipaddress
 import random
 import re
 from collections.abc import Container, Iterable, Iterator
-from itertools import chain, islice
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -78,23 +77,26 @@ def in_pools(text: str, pools: Iterable[Pool]) -> bool:
     return any(int(address(pool["start"])) <= value <= int(address(pool["end"])) for pool in pools)
 
 
-def free(pools: Iterable[Pool], taken: Container[str], *, skip: int = 0) -> str | None:
+def free(pools: Iterable[Pool], taken: Container[str], *, version: int, skip: int = 0) -> str | None:
     """The lowest free address of the pools, None when all are taken.
 
     `skip` addresses are passed over at first and looked at last: a long run of allocations need not begin at
     the start.
     """
-    parsed = [(address(pool["start"]), address(pool["end"])) for pool in pools]
-    for candidate in chain(islice(_candidates(parsed), skip, None), islice(_candidates(parsed), skip)):
-        if candidate not in taken:
-            return candidate
+    ranges = [range(int(address(pool["start"])), int(address(pool["end"])) + 1) for pool in pools]
+    for values in (*_behind(ranges, skip), *ranges):
+        for value in values:
+            candidate = str(_typed(value, version))
+            if candidate not in taken:
+                return candidate
     return None
 
 
-def _candidates(pools: list[tuple[Address, Address]]) -> Iterator[str]:
-    for first, last in pools:
-        for value in range(int(first), int(last) + 1):
-            yield str(_typed(value, first.version))
+def _behind(ranges: Iterable[range], skip: int) -> Iterator[range]:
+    """The ranges without their first `skip` values in all."""
+    for values in ranges:
+        yield values[skip:]
+        skip = max(0, skip - len(values))
 
 
 def slaac(cidr: str, mac: str) -> str:

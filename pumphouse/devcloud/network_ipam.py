@@ -19,7 +19,7 @@ IPS = NETWORK.table(
 MACS = NETWORK.table("mac_allocations", key=itemgetter("network_id", "mac_address"), hidden=True)
 
 # Below this many addresses in use the lowest free one is looked for from the start.
-_FEW = 256
+_FEW = 64
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,10 @@ def allocate(cloud: DevCloud, subnet: Row) -> str | None:
     table = cloud.table(IPS)
     used = table.count("subnet_id", subnet["id"])
     return addresses.free(
-        subnet["allocation_pools"], _Taken(table, subnet["id"]), skip=used if used > _FEW else 0
+        subnet["allocation_pools"],
+        _Taken(table, subnet["id"]),
+        version=subnet["ip_version"],
+        skip=used if used > _FEW else 0,
     )
 
 
