@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
 from pumphouse import errors
 from pumphouse.compare import differences
-from pumphouse.model import Action, Ref, Side
-from pumphouse.resource import CloudAPI, Service, Want
-from pumphouse.steps import PENDING, Create, Deferred, JournalEntry, Step, Verify
+from pumphouse.model import Action, Side
+from pumphouse.resource import Service, Want
+from pumphouse.steps import PENDING, Deferred, JournalEntry, Step, Verify
 
 UP_TO = "2.96"
 QUIET = frozenset({"SHUTOFF", "SUSPENDED", "PAUSED", "SHELVED", "SHELVED_OFFLOADED"})
@@ -164,106 +162,6 @@ class Quiesce(ServerStep):
         return "os-stop" if volumes or self.context.settings.quiesce == "stop" else "suspend"
 
 
-class KeyBusy(Exception):
-    """Another server that is being created needs the name of the key pair for another key."""
-
-
-class CreateServer(Create):
-    """Create the server, lending its user's key pair to the operator's user for the moment.
-
-    Compute looks a key pair up among those of the user who asks, and no API creates a server in another
-    user's name. So the operator's user has a key pair of the same name and key while the request is made;
-    the server keeps the name and the key itself.
-    """
-
-    def run(self) -> Any:
-        """The destination's id, at once or when the key pair's name is free."""
-        try:
-            return super().run()
-        except KeyBusy:
-            return Deferred(
-                poll=self._try,
-                describe=f"the key pair {self.item.resource.fields['key_name']!r} to be free",
-                interval=self.context.settings.poll_interval,
-                timeout=self.context.settings.build_timeout,
-            )
-
-    def _try(self) -> Any:
-        try:
-            return super().run()
-        except KeyBusy:
-            return PENDING
-
-    def _create(self, cloud: CloudAPI, want: Want) -> str:
-        """Create it from what it boots from now: a shelved server's is the image that shelving made."""
-        image = want.source.facts["boot_image"]
-        if image:
-            fields = {**want.fields, "image": self.context.lookup(Ref("image", image))}
-            want = replace(want, fields=fields)
-        keypair = self._keypair()
-        if keypair is None:
-            return super()._create(cloud, want)
-        lent = self._lend(cloud, keypair)
-        try:
-            return super()._create(cloud, want)
-        except errors.BadRequest as refused:
-            # The one who lent the same key before us has just taken it back.
-            if lent is None and "key" in refused.message.lower() and not _has_key(cloud, keypair):
-                raise KeyBusy from refused
-            raise
-        finally:
-            if lent is not None:
-                _return_key(cloud, lent)
-                self.context.journal.removed(lent)
-
-    def _keypair(self) -> Mapping[str, Any] | None:
-        """The user's key pair on the destination."""
-        told = self.item.resource.facts.get("keypair")
-        identity = self.context.lookup(Ref("keypair", told)) if told else None
-        if identity is None:
-            return None
-        user_id, _, name = identity.partition("/")
-        answer = self.context.destination.get(
-            Service.COMPUTE, f"/os-keypairs/{quote(name, safe='')}", params={"user_id": user_id}, up_to="2.10"
-        )
-        keypair: Mapping[str, Any] = answer["keypair"]
-        return keypair
-
-    def _lend(self, cloud: CloudAPI, keypair: Mapping[str, Any]) -> JournalEntry | None:
-        """Give the operator's user the key. None if the user has it already."""
-        journal, name = self.context.journal, str(keypair["name"])
-        detail = {"name": name}
-        entry = journal.intend(self.item.ref, ReturnKey.name, Side.DESTINATION, detail=detail, temporary=True)
-        body = {part: keypair[part] for part in ("name", "type", "public_key")}
-        try:
-            cloud.post(Service.COMPUTE, "/os-keypairs", {"keypair": body}, up_to="2.10")
-        except errors.Conflict as clash:
-            if _has_key(cloud, keypair):
-                if entry.repeated:
-                    return entry  # lent by an attempt that was cut short
-                journal.removed(entry)
-                return None
-            journal.removed(entry)
-            raise KeyBusy from clash
-        return journal.made(entry, name)
-
-
-class ReturnKey(Step):
-    """Take the key pair back that was lent for the creation, should that have been cut short."""
-
-    name = "return_key"
-    doing = "takes back its key pair"
-
-    def run(self) -> Any:
-        """Nothing."""
-        for entry in self.context.journal.open_entries(self.item.ref, self.name):
-            self.undo(entry)
-            self.context.journal.removed(entry)
-
-    def undo(self, entry: JournalEntry) -> None:
-        _return_key(self.context.destination, entry)
-
-
 class Boot(ServerStep):
     """Wait until the destination's server runs."""
 
@@ -369,16 +267,3 @@ class ShutDown(ServerStep):
 
     def undo(self, entry: JournalEntry) -> None:
         self.restore(entry.detail)
-
-
-def _has_key(cloud: CloudAPI, keypair: Mapping[str, Any]) -> bool:
-    """Whether the operator's user has this key under this name."""
-    try:
-        found = cloud.get(Service.COMPUTE, f"/os-keypairs/{quote(keypair['name'], safe='')}", up_to="2.10")
-    except errors.NotFound:
-        return False
-    return bool(found["keypair"]["public_key"].strip() == keypair["public_key"].strip())
-
-
-def _return_key(cloud: CloudAPI, entry: JournalEntry) -> None:
-    cloud.delete(Service.COMPUTE, f"/os-keypairs/{quote(entry.detail['name'], safe='')}", up_to="2.10")

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pumphouse import errors, moving
+from pumphouse import errors, lending, moving
 from pumphouse.compare import digest
 from pumphouse.model import Inventory, Ref, Resource
+from pumphouse.nic_order import fixed_addresses, nic_order
 from pumphouse.resource import (
     Adopt,
     CloudAPI,
@@ -108,8 +109,8 @@ class Server(ResourceType):
     )
     steps = (
         moving.Quiesce,
-        moving.CreateServer,
-        moving.ReturnKey,
+        lending.CreateServer,
+        lending.ReturnKey,
         moving.Boot,
         moving.VerifyServer,
         moving.Settle,
@@ -255,7 +256,7 @@ class Server(ResourceType):
                 "boot_image": shelved_image if body["status"] in _SHELVED else image,
                 "flavor": {name: value for name, value in body["flavor"].items() if name != "links"},
                 "availability_zone": body.get("OS-EXT-AZ:availability_zone"),
-                "addresses": sorted(_addresses(body.get("addresses") or {})),
+                "addresses": sorted(fixed_addresses(body.get("addresses") or {})),
                 "nic_order_is_clear": clear,
                 "certificates": bool(body.get("trusted_image_certificates")),
             },
@@ -326,6 +327,9 @@ class Server(ResourceType):
             yield _warn(
                 f"its flavor {flavor.name!r} has been changed since: it gets the size of the present one"
             )
+        image = source.get(Ref("image", facts["boot_image"] or ""))
+        if image is not None and image.fields.get("deactivated"):
+            yield _block("its image is deactivated, so nothing boots from it", "Reactivate the image first.")
         boots_from_volume = any(one["boot"] for one in resource.fields["volumes"])
         if not facts["boot_image"] and not boots_from_volume:
             what = "shelved image" if facts["status"] in _SHELVED else "image"
@@ -466,48 +470,6 @@ class Server(ResourceType):
     def delete(self, cloud: CloudAPI, identity: str) -> bool:
         """Its ports were made before it, so compute leaves them."""
         return cloud.delete(self.service, f"/servers/{identity}")
-
-
-def nic_order(
-    addresses: Mapping[str, Sequence[Mapping[str, Any]]], ports: Iterable[Mapping[str, Any]]
-) -> tuple[list[str], bool]:
-    """The ids of a server's ports in the order of its interfaces, and whether that order is certain.
-
-    Compute tells the interfaces only by their addresses, in order but grouped by the name of the network:
-    where a group has several, one of another group may stand between them, and a port without addresses is
-    not told at all.
-    """
-    left = {str(port["id"]): port for port in ports}
-    order: list[str] = []
-    groups: list[set[str]] = []
-    for group in addresses.values():
-        groups.append(set())
-        for address in group:
-            found = _port_of(address, left)
-            if found is not None:
-                groups[-1].add(found)
-                if found not in order:
-                    order.append(found)
-    silent = sorted(set(left) - set(order))
-    clear = len(groups) < 2 or all(len(group) < 2 for group in groups)
-    return order + silent, clear and len(silent) <= (0 if order else 1)
-
-
-def _port_of(address: Mapping[str, Any], ports: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """The port with a MAC and an address. A floating address has the MAC of its port, and is passed over."""
-    for identity, port in ports.items():
-        has = {str(fixed["ip_address"]) for fixed in port["fixed_ips"]}
-        if port["mac_address"] == address.get("OS-EXT-IPS-MAC:mac_addr") and address["addr"] in has:
-            return identity
-    return None
-
-
-def _addresses(addresses: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
-    """The fixed addresses."""
-    for group in addresses.values():
-        for address in group:
-            if address.get("OS-EXT-IPS:type", "fixed") == "fixed":
-                yield str(address["addr"])
 
 
 def _block(summary: str, next_step: str) -> Problem:

@@ -6,9 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pumphouse import errors
-from pumphouse.carrying import carry_data
-from pumphouse.model import Action, Inventory, Ref, Resource, Side
+from pumphouse import volume_data
+from pumphouse.model import Inventory, Ref, Resource
 from pumphouse.resource import (
     Adopt,
     CloudAPI,
@@ -26,274 +25,9 @@ from pumphouse.resource import (
     ref,
 )
 from pumphouse.rest import RestType
-from pumphouse.steps import PENDING, Create, JournalEntry, Step, Verify
-from pumphouse.transfer import compare_image_data
 
 MARKER = "pumphouse_source"
-CARRIER = "pumphouse-carrier-"
-"""The names of temporary images and clones: this and the source volume's id."""
-_FORMAT = "qcow2"
-"""Only blocks in use travel, and no Glance mistakes the guest's boot sector for another format."""
 _SERVICES_METADATA = frozenset({MARKER, "readonly", "attached_mode"})
-
-
-class Temporary(Step):
-    """A step that makes something for the way only. A later step, or the undo, removes it."""
-
-    def carrier(self) -> str:
-        """The name of what is temporary for this volume."""
-        return f"{CARRIER}{self.item.ref.id}"
-
-    def made(self, step: str) -> str | None:
-        """The id of what a step made and what is still there."""
-        found = self.context.journal.open_entries(self.item.ref, step)
-        return next((entry.made_id for entry in found if entry.made_id), None)
-
-    @property
-    def moves(self) -> bool:
-        """Whether there is data to move: not for a volume that is there already."""
-        return self.item.action is Action.CREATE
-
-
-class Clone(Temporary):
-    """Copy a volume that is in use, so that its server keeps it as it is."""
-
-    name = "clone"
-    doing = "clones it on the source"
-    writes = Side.SOURCE
-
-    def run(self) -> Any:
-        """The clone's id, once it is available."""
-        if not self.moves or not self.item.resource.facts["attachments"]:
-            return None
-        source, facts = self.context.source, self.item.resource.facts
-        entry = self.context.journal.intend(self.item.ref, self.name, Side.SOURCE, temporary=True)
-        made = entry.made_id or (self._find() if entry.repeated else None)
-        if made is None:
-            volume = {
-                "name": self.carrier(),
-                "source_volid": self.item.ref.id,
-                "size": self.item.resource.fields["size"],
-                "availability_zone": facts["availability_zone"],
-            }
-            made = str(source.post(Service.VOLUME, "/volumes", {"volume": volume})["volume"]["id"])
-        self.context.journal.made(entry, made)
-        return self.context.wait(
-            Side.SOURCE, "volume", made, source.project_id, _available,
-            describe=f"the clone of {self.item.resource}", timeout=self.context.settings.volume_timeout,
-        )  # fmt: skip
-
-    def undo(self, entry: JournalEntry) -> None:
-        made = entry.made_id or self._find()
-        if made:
-            _delete_volume(self.context.source, made)
-
-    def _find(self) -> str | None:
-        for body in self.context.source.list(
-            Service.VOLUME, "/volumes/detail", "volumes", params={"name": self.carrier()}
-        ):
-            return str(body["id"])
-        return None
-
-
-class Export(Temporary):
-    """Have the source write the volume, or its clone, into a temporary image."""
-
-    name = "export"
-    doing = "exports its data to an image"
-    writes = Side.SOURCE
-
-    def run(self) -> Any:
-        """The image's id, once it is active."""
-        if not self.moves:
-            return None
-        context = self.context
-        entry = context.journal.intend(self.item.ref, self.name, Side.SOURCE, temporary=True)
-        made = entry.made_id or (_find_image(context.source, self.carrier()) if entry.repeated else None)
-        if made is None:
-            upload = {
-                "image_name": self.carrier(),
-                "disk_format": _FORMAT,
-                "container_format": "bare",
-                "force": False,
-            }
-            volume = self.made(Clone.name) or self.item.ref.id
-            answer = context.source.post(
-                Service.VOLUME, f"/volumes/{volume}/action", {"os-volume_upload_image": upload}
-            )
-            made = str(answer["os-volume_upload_image"]["image_id"])
-        context.journal.made(entry, made)
-        return context.wait(
-            Side.SOURCE, "image", made, None, self._active,
-            describe=f"the export of {self.item.resource}", timeout=context.settings.image_timeout,
-        )  # fmt: skip
-
-    def undo(self, entry: JournalEntry) -> None:
-        made = entry.made_id or _find_image(self.context.source, self.carrier())
-        if made:
-            self.context.source.delete(Service.IMAGE, f"/images/{made}")
-
-    def _active(self, body: Mapping[str, Any] | None) -> Any:
-        if body is None or body["status"] in {"killed", "deleted", "pending_delete"}:
-            raise errors.ResourceFailed(
-                "the source could not export its data",
-                resource=str(self.item.resource),
-                cloud=self.context.source.name,
-                next_step="Look into the source's volume service's log for this volume, then retry.",
-            )
-        return body["id"] if body["status"] == "active" else PENDING
-
-
-class Transfer(Temporary):
-    """Stream the temporary image to the destination."""
-
-    name = "transfer"
-    doing = "copies its data"
-
-    def run(self) -> Any:
-        """The number of bytes that travelled."""
-        exported = self.made(Export.name)
-        if not self.moves or exported is None:
-            return None
-        context = self.context
-        entry = context.journal.intend(self.item.ref, self.name, Side.DESTINATION, temporary=True)
-        sent = context.source.get(Service.IMAGE, f"/images/{exported}")
-        earlier = self._earlier(entry) if entry.repeated else None
-        if earlier is not None and earlier["status"] == "active" and compare_image_data(sent, earlier).same:
-            context.journal.made(entry, earlier["id"])
-            return earlier["size"]
-        if earlier is not None and earlier["status"] != "queued":
-            # A record takes data only once.
-            context.destination.delete(Service.IMAGE, f"/images/{earlier['id']}")
-            earlier = None
-        made = str(earlier["id"]) if earlier is not None else self._record()
-        context.journal.made(entry, made)
-        return carry_data(self, exported, made, size=int(sent["size"])).bytes
-
-    def _record(self) -> str:
-        body = {
-            "name": self.carrier(),
-            # The volume is created in the project's name, which must see its image.
-            "owner": self.want().project_id,
-            "visibility": "private",
-            "disk_format": _FORMAT,
-            "container_format": "bare",
-        }
-        return str(self.context.destination.post(Service.IMAGE, "/images", body)["id"])
-
-    def _earlier(self, entry: JournalEntry) -> Mapping[str, Any] | None:
-        """What an earlier attempt made, as it is now."""
-        made = entry.made_id or _find_image(self.context.destination, self.carrier())
-        try:
-            return self.context.destination.get(Service.IMAGE, f"/images/{made}") if made else None
-        except errors.NotFound:
-            return None
-
-    def undo(self, entry: JournalEntry) -> None:
-        made = entry.made_id or _find_image(self.context.destination, self.carrier())
-        if made:
-            self.context.destination.delete(Service.IMAGE, f"/images/{made}")
-
-
-class CreateVolume(Create):
-    """Create the volume from the temporary image."""
-
-    def _create(self, cloud: CloudAPI, want: Want) -> str:
-        kind: Volume = self.item.kind  # type: ignore[assignment]
-        entries = self.context.journal.open_entries(self.item.ref, Transfer.name)
-        image = next((entry.made_id for entry in entries if entry.made_id), None)
-        if image is None:
-            raise errors.ResourceError(
-                "its data has not been copied",
-                resource=str(self.item.resource),
-                next_step="Make a new plan and migrate it again.",
-            )
-        try:
-            return kind.create_from(cloud, want, image)
-        except errors.Unsure:
-            return kind.find(cloud, want) or kind.create_from(cloud, want, image)
-
-
-class Fill(Step):
-    """Wait until the destination has written the data into the volume."""
-
-    name = "fill"
-    doing = "waits for its data"
-    writes = None
-
-    def run(self) -> Any:
-        """The volume's id, once it is available."""
-        if self.item.action is not Action.CREATE:
-            return None
-        return self.context.wait(
-            Side.DESTINATION, "volume", self.destination_id(), self.want().project_id, self._available,
-            describe=str(self.item.resource), timeout=self.context.settings.volume_timeout,
-        )  # fmt: skip
-
-    def _available(self, body: Mapping[str, Any] | None) -> Any:
-        try:
-            return _available(body)
-        except errors.ResourceFailed as failure:
-            failure.cloud, failure.resource = self.context.destination.name, str(self.item.resource)
-            failure.message = f"{failure.message}{self._reasons()}"
-            raise
-
-    def _reasons(self) -> str:
-        """The service's own messages about it, for whoever reads the error."""
-        params = {"resource_uuid": self.destination_id()}
-        try:
-            found = self.acting(self.want().project_id).list(
-                Service.VOLUME, "/messages", "messages", params=params, up_to="3.5"
-            )
-        except errors.CloudError:
-            return ""  # clouds before 3.3 have none
-        return "".join(f": {one['user_message']}" for one in found[:1])
-
-
-class Settle(Step):
-    """Set what creating from an image has changed: the boot flag, image metadata, the read-only flag."""
-
-    name = "settle"
-    doing = "sets its flags"
-
-    def run(self) -> Any:
-        """Nothing."""
-        if self.item.action is Action.CREATE:
-            want = self.want()
-            changed = {name: want.fields[name] for name in ("bootable", "image_metadata", "readonly")}
-            self.item.kind.update(self.acting(want.project_id), self.destination_id(), want, changed)
-
-
-class VerifyVolume(Verify):
-    """Compare the data, too: the two temporary images must have the same hash."""
-
-    def compare(self) -> None:
-        super().compare()
-        sent, arrived = self._image(Side.SOURCE, Export.name), self._image(Side.DESTINATION, Transfer.name)
-        # Once they have been removed they had been compared.
-        if sent and arrived and compare_image_data(sent, arrived).same is False:
-            self.fail("the data that arrived is not the data that was sent")
-
-    def _image(self, side: Side, step: str) -> Mapping[str, Any] | None:
-        """The body of a temporary image, or None."""
-        for entry in self.context.journal.open_entries(self.item.ref, step):
-            return self.context.cloud(side).get(Service.IMAGE, f"/images/{entry.made_id}")
-        return None
-
-
-class CleanUp(Temporary):
-    """Remove what was made for the way only, on both sides."""
-
-    name = "clean_up"
-    doing = "removes the temporary copies"
-    writes = Side.SOURCE
-
-    def run(self) -> Any:
-        """Nothing. What cannot be removed now is tried again when the migration ends."""
-        for step in (Transfer, Export, Clone):
-            for entry in self.context.journal.open_entries(self.item.ref, step.name):
-                step(self.context, self.item).undo(entry)
-                self.context.journal.removed(entry)
 
 
 class Volume(RestType):
@@ -343,7 +77,16 @@ class Volume(RestType):
         drop("os-vol-mig-status-attr:migstat", why="the service's own"),
         drop("os-vol-mig-status-attr:name_id", why="the service's own"),
     )
-    steps = (Clone, Export, Transfer, CreateVolume, Fill, Settle, VerifyVolume, CleanUp)
+    steps = (
+        volume_data.Clone,
+        volume_data.Export,
+        volume_data.Transfer,
+        volume_data.CreateVolume,
+        volume_data.Fill,
+        volume_data.Settle,
+        volume_data.VerifyVolume,
+        volume_data.CleanUp,
+    )
 
     # -- reading
 
@@ -355,7 +98,7 @@ class Volume(RestType):
         for body in cloud.list(
             self.service, self.list_path, self.items, params=self.list_params, up_to=self.up_to
         ):
-            if not str(body["name"] or "").startswith(CARRIER):
+            if not str(body["name"] or "").startswith(volume_data.CARRIER):
                 yield self.read({**body, "snapshots": sorted(snapshots[body["id"]])})
 
     def survey(self, cloud: CloudAPI, *, reach: Reach) -> Mapping[str, Any]:
@@ -497,7 +240,7 @@ class Volume(RestType):
 
     def delete(self, cloud: CloudAPI, identity: str) -> bool:
         """Also while it is being filled."""
-        return _delete_volume(cloud, identity)
+        return volume_data.delete_volume(cloud, identity)
 
     def _set_image_metadata(self, cloud: CloudAPI, identity: str, wanted: Mapping[str, Any]) -> None:
         """Set what is wanted; what the temporary image brought besides goes."""
@@ -509,32 +252,6 @@ class Volume(RestType):
 
     def _act(self, cloud: CloudAPI, identity: str, action: str, body: Mapping[str, Any]) -> None:
         cloud.post(self.service, f"{self.path}/{identity}/action", {action: body})
-
-
-def _available(body: Mapping[str, Any] | None) -> Any:
-    """The id of a volume that is ready, or PENDING. Raises ResourceFailed."""
-    if body is None:
-        raise errors.ResourceFailed("the volume is gone")
-    if str(body["status"]).startswith("error"):
-        raise errors.ResourceFailed(
-            f"the volume is in status {body['status']}", resource=f"volume:{body['id']}"
-        )
-    return body["id"] if body["status"] == "available" else PENDING
-
-
-def _delete_volume(cloud: CloudAPI, identity: str) -> bool:
-    try:
-        return cloud.delete(Service.VOLUME, f"/volumes/{identity}")
-    except errors.BadRequest:
-        # Refused while it is being created or filled; an administrator may say so all the same.
-        cloud.post(Service.VOLUME, f"/volumes/{identity}/action", {"os-force_delete": {}})
-        return True
-
-
-def _find_image(cloud: CloudAPI, name: str) -> str | None:
-    for body in cloud.list(Service.IMAGE, "/images", "images", params={"name": name}):
-        return str(body["id"])
-    return None
 
 
 def _is_true(spec: str | None) -> bool:

@@ -14,12 +14,13 @@ from pumphouse import errors
 from pumphouse.compare import differences
 from pumphouse.model import Action, Inventory, Ref, Resource, Side
 from pumphouse.moving import QUIET
+from pumphouse.nic_order import nic_order
 from pumphouse.resource import Reach, Service, Severity
 from pumphouse.steps import PENDING
 from pumphouse.tasks.flavor import Flavor
 from pumphouse.tasks.image import Image
 from pumphouse.tasks.keypair import Keypair
-from pumphouse.tasks.server import Server, nic_order
+from pumphouse.tasks.server import Server
 from pumphouse.tasks.server_group import ServerGroup
 from pumphouse.tasks.volume import Volume
 
@@ -420,7 +421,9 @@ SOURCE = Inventory(
             name="small",
             fields={"ram": 1, "vcpus": 1, "disk": 1, "ephemeral": 0, "extra_specs": {}},
         ),
-        Resource(ref=Ref("image", "i"), name="i", fields={"properties": {}}),
+        Resource(ref=Ref("image", "i"), name="i", fields={"properties": {}, "deactivated": False}),
+        Resource(ref=Ref("image", "off"), name="off", fields={"properties": {}, "deactivated": True}),
+        Resource(ref=Ref("image", "tpm"), name="tpm", fields={"properties": {"hw_tpm_version": "2.0"}}),
         Resource(ref=Ref("port", "sriov"), name="", fields={"binding:vnic_type": "direct"}),
     ],
 )
@@ -439,6 +442,8 @@ SOURCE = Inventory(
         ({"fields": {"ports": ["sriov"]}}, "passthrough port sriov"),
         ({"fields": {"flavor": None}}, "flavor small has been deleted"),
         ({"boot_image": None}, "no image to boot from"),
+        ({"boot_image": "off"}, "its image is deactivated"),
+        ({"boot_image": "tpm"}, "a TPM"),
         ({"boot_image": None, "status": "SHELVED_OFFLOADED"}, "no shelved image"),
     ],
 )

@@ -9,7 +9,8 @@ import pytest
 from pumphouse.compare import differences
 from pumphouse.model import Inventory, Ref, Resource, Side
 from pumphouse.resource import Service, Severity, Want
-from pumphouse.tasks.volume import CARRIER, Volume
+from pumphouse.tasks.volume import Volume
+from pumphouse.volume_data import CARRIER
 
 from .harness import Bench, follow, gone
 
