@@ -44,7 +44,7 @@ def collect(
     :raises pumphouse.errors.CloudError: of the first type that could not be read.
     """
     wanted = [name for name in registry if types is None or name in _with_lookups(registry, types)]
-    inventory = Inventory(cloud.name, facts={"cloud": offers(cloud)})
+    inventory = Inventory(cloud.name, facts={"cloud": offers(cloud, registry)})
     for name in FIRST:
         found = list(registry[name].discover(cloud, seen=inventory, reach=EVERYWHERE))
         _add(inventory, found)
@@ -61,12 +61,14 @@ def collect(
     return inventory
 
 
-def offers(cloud: CloudAPI) -> dict[str, Any]:
-    """What the cloud's services offer: newest microversions, and whether a network extension is there."""
+def offers(cloud: CloudAPI, registry: Registry) -> dict[str, Any]:
+    """What the cloud's services offer: newest microversions, and which network extensions fields ask for."""
+    asked = {field.extension for kind in registry.values() for field in kind.carried() if field.extension}
     return {
+        "extensions": sorted(alias for alias in asked if cloud.has_extension(alias)),
         "microversions": {
             str(service): cloud.microversion(service, NEWEST) for service in (Service.COMPUTE, Service.VOLUME)
-        }
+        },
     }
 
 

@@ -70,7 +70,7 @@ class Network(Toy):
     fields = (
         ref("project_id", to="project", key=True),
         key("name", mapping="networks"),
-        copy("mtu"),
+        copy("mtu", extension="net-mtu"),
         copy("external", fixed=True, default=False),
     )
 
@@ -177,9 +177,10 @@ def source(*more):
 FACTS = {"cloud": {"microversions": {"compute": "2.96", "block-storage": "3.70"}}}
 
 
-def destination(*more, microversion="2.96"):
+def destination(*more, microversion="2.96", extensions=("net-mtu",)):
     """A fresh cloud with a domain and an external network."""
-    facts = {"cloud": {"microversions": {"compute": microversion}}, "quota": {"compute": {"instances": 10}}}
+    offers = {"microversions": {"compute": microversion}, "extensions": extensions}
+    facts = {"cloud": offers, "quota": {"compute": {"instances": 10}}}
     return Inventory(
         "destination",
         [

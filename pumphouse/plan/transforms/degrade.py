@@ -1,4 +1,4 @@
-"""Say which fields the destination cannot keep, because it lacks a microversion.
+"""Say which fields the destination cannot keep, because it lacks a microversion or an extension.
 
 Stands after matching, since what is reused is not written.
 """
@@ -9,21 +9,24 @@ from dataclasses import replace
 
 from pumphouse.model import Action
 from pumphouse.plan.draft import Draft, Node
-from pumphouse.resource import Field, Problem, Service, Severity
+from pumphouse.resource import Field, Problem, Severity
 
 
 def apply(draft: Draft) -> None:
     """Drop each such field from what is wanted, and report it as lost."""
-    offered = draft.destination.facts.get("cloud", {}).get("microversions", {})
+    offers = draft.destination.facts.get("cloud", {})
+    versions, extensions = offers.get("microversions", {}), offers.get("extensions", ())
     for node in draft.nodes.values():
         if node.action in {Action.CREATE, Action.UPDATE}:
             service = draft.kind(node.resource.ref).service
             for field in draft.kind(node.resource.ref).carried():
-                if field.since and _older(offered.get(str(service)), field.since):
-                    _drop(node, field, service)
+                if field.since and _older(versions.get(str(service)), field.since):
+                    _drop(node, field, f"the destination's {service} is older than {field.since}")
+                elif field.extension and field.extension not in extensions:
+                    _drop(node, field, f"the destination's {service} has no extension {field.extension}")
 
 
-def _drop(node: Node, field: Field, service: Service) -> None:
+def _drop(node: Node, field: Field, why: str) -> None:
     value = node.resource.fields.get(field.name)
     if value is None:
         return
@@ -34,7 +37,7 @@ def _drop(node: Node, field: Field, service: Service) -> None:
             Problem(
                 severity=Severity.LOST,
                 field=field.name,
-                summary=f"the destination's {service} is older than {field.since}: {field.name} is lost",
+                summary=f"{why}: {field.name} is lost",
             )
         )
 

@@ -154,6 +154,15 @@ def test_a_field_that_the_destination_is_too_old_for_is_lost_and_said_so():
     assert [problem.severity for problem in subnet.problems] == [Severity.LOST]
 
 
+def test_a_field_that_the_destination_has_no_extension_for_is_lost_and_said_so():
+    made = plan(there=destination(extensions=()))
+    network = made.by_ref[Ref("network", "n1")]
+    assert "mtu" not in network.resource.fields
+    (problem,) = network.problems
+    assert problem.severity is Severity.LOST
+    assert "has no extension net-mtu" in problem.summary
+
+
 def test_a_server_that_its_type_refuses_is_blocked_with_the_reason():
     broken = replace(source().get(Ref("server", "v1")), facts={"status": "ERROR"})
     made = plan(source_with(broken))
