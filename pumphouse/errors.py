@@ -15,7 +15,7 @@
     │   ├── BadConfig                 an option or a clouds.yaml entry is wrong
     │   └── WrongState                the migration's state does not allow the request
     ├── PlanBlocked                   the plan has blocked resources (exit status 4)
-    ├── CloudError                    a cloud refused or failed a request
+    ├── CloudError                    a cloud refused or failed a request (exit status 2: nothing was written)
     │   ├── BadRequest                400, 413, 415: the cloud does not accept the request
     │   ├── Unauthorized              401: credentials are wrong or the token is dead
     │   ├── Forbidden                 403: the operator's account may not do this
@@ -157,6 +157,9 @@ class CloudError(PumphouseError):
     :param path: the path below the service's endpoint, without a query.
     :param status: the HTTP status, 0 if no answer came.
     """
+
+    # In a migration it is a unit's outcome. A command ends with it only before anything was written.
+    exit_status = 2
 
     def __init__(
         self,

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from pumphouse.cli.command import Lister, ShowOne
 from pumphouse.cli.parsing import whole
-from pumphouse.cli.text import duration, explain_dict, when
+from pumphouse.cli.running import run_time
+from pumphouse.cli.text import explain_dict, when
 
 if TYPE_CHECKING:
     from pumphouse.store.events import EventRecord
-    from pumphouse.store.migrations import MigrationRecord
 
 _MANY = 1_000_000
 
@@ -41,7 +41,15 @@ class ListMigrations(Lister):
             found = service.migrations(state=parsed_args.state, limit=parsed_args.limit)
         columns = ("ID", "State", "Name", "Source", "Destination", "Created", "Took")
         rows = [
-            (one.id, str(one.state), one.name, one.source, one.destination, when(one.created_at), _took(one))
+            (
+                one.id,
+                str(one.state),
+                one.name,
+                one.source,
+                one.destination,
+                when(one.created_at),
+                run_time(one),
+            )
             for one in found
         ]
         return columns, rows
@@ -70,7 +78,7 @@ class ShowMigration(ShowOne):
             "created": when(one.created_at),
             "started": when(one.started_at),
             "ended": when(one.ended_at),
-            "took": _took(one),
+            "took": run_time(one),
             "process": str(one.owner) if one.owner else "",
             "units": ", ".join(
                 f"{sum(str(unit.state) == state for unit in units)} {state}" for state in states
@@ -141,9 +149,3 @@ def describe(event: EventRecord) -> str:
 def _word(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return json.dumps(text, ensure_ascii=False) if " " in text else text
-
-
-def _took(one: MigrationRecord) -> str:
-    if one.started_at is None or one.ended_at is None:
-        return ""
-    return duration((one.ended_at - one.started_at).total_seconds())

@@ -77,9 +77,7 @@ def status_of(migration: MigrationRecord, *, interrupted: bool = False) -> int:
 def conclude(command: Base, out: TextIO, service: Pumphouse, migration: MigrationRecord) -> None:
     """Print how it ended, what did not work and the commands that come next."""
     state = str(migration.state)
-    took = ""
-    if migration.started_at and migration.ended_at:
-        took = f" in {duration((migration.ended_at - migration.started_at).total_seconds())}"
+    took = f" in {run_time(migration)}" if run_time(migration) else ""
     why = f": {one_line(migration.reason)}" if migration.reason else ""
     how = _ENDS.get(state, f"is {state}")
     print(f"\nMigration {migration.id} {how}{took}{why}", file=out)
@@ -88,6 +86,13 @@ def conclude(command: Base, out: TextIO, service: Pumphouse, migration: Migratio
             print(f"  {one_line(unit.kind)}: {one_line(unit.reason) or str(unit.state).lower()}", file=out)
     print("\nNext:", file=out)
     next_steps(command, out, [(verb, text) for verb, text in _NEXT.get(state, _LOOK)], migration.id)
+
+
+def run_time(migration: MigrationRecord) -> str:
+    """How long it ran, for a person; empty while it runs, and after a roll-back, which would count."""
+    if migration.started_at is None or migration.ended_at is None or "ROLL" in str(migration.state):
+        return ""
+    return duration((migration.ended_at - migration.started_at).total_seconds())
 
 
 def next_steps(command: Base, out: TextIO, steps: Iterable[tuple[str, str]], id: str) -> None:
@@ -118,6 +123,6 @@ _NEXT = {
     "FAILED": (_EVENTS, _RETRY, _ROLLBACK),
     "CANCELLED": (("show", "how it is"), _RETRY, _ROLLBACK),
     "PAUSED": (("resume", "carry on"), ("rollback", "take back what was done")),
-    "ROLLED_BACK": (_RETRY,),
+    "ROLLED_BACK": (("retry", "plan it again, and do it"),),
     "ROLLBACK_INCOMPLETE": (("report", "what could not be removed"), ("rollback", "try again")),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from pumphouse.cli.text import counted, duration, listed, one_line, size
@@ -49,8 +49,7 @@ def show(plan: Plan, console: Console) -> None:
         lines = list(_problems(plan, severity))
         if lines:
             console.print(Text(f"{heading}:", style=style))
-            for line in lines:
-                console.print(Text(f"  - {line}"))
+            _bullets(lines, console)
             console.print()
     doing = plan.doing(Action.CREATE, Action.UPDATE)
     if doing:
@@ -90,9 +89,24 @@ def _problems(plan: Plan, severity: Severity) -> Iterator[str]:
                 found[problem.field, problem.summary, problem.next_step].append(one)
     for (field, summary, next_step), those in found.items():
         names = listed((f"{one.ref.type} {name_of(one)}" for one in those), most=3)
-        about = f" {field}" if field else ""
+        about = f" ({field})" if field and field not in summary else ""
         advice = f". {next_step}" if next_step else ""
-        yield one_line(f"{names}:{about} {summary}{advice}")
+        yield one_line(f"{names}{about}: {summary}{advice}")
+
+
+def _bullets(lines: Iterable[str], console: Console) -> None:
+    """One below the other; on a terminal a long one goes on below its beginning."""
+    from rich.table import Table
+    from rich.text import Text
+
+    if not console.is_terminal:
+        for line in lines:
+            console.print(Text(f"  - {line}"), soft_wrap=True)
+        return
+    table = Table.grid(padding=(0, 1, 0, 0))
+    for line in lines:
+        table.add_row("  -", Text(line))
+    console.print(table)
 
 
 def name_of(one: PlannedResource) -> str:

@@ -270,6 +270,7 @@ _NEXT = {
     MigrationState.PAUSED: "Go on with: pumphouse migration resume {id}",
     MigrationState.RUNNING: "Watch it with: pumphouse migration watch {id}",
     MigrationState.ROLLING_BACK: "Go on with: pumphouse migration resume {id}",
+    MigrationState.ROLLED_BACK: "Do it again with: pumphouse migration retry {id}",
     MigrationState.ROLLBACK_INCOMPLETE: "Try it again with: pumphouse migration rollback {id}",
 }
 

@@ -37,8 +37,9 @@ class PlainProgress(Progress):
         if event.state in STARTED:
             # The short steps are told by their resource's end.
             long = len(self.tally.steps.get(event.resource.partition(":")[0], ())) > 2
+            told = long and event.state != "REVERTING"
             return (
-                f"{title}: {one_line(self.tally.running[event.resource, event.step].doing)}" if long else ""
+                f"{title}: {one_line(self.tally.running[event.resource, event.step].doing)}" if told else ""
             )
         if event.state in FAILED:
             return f"{title}: {event.step} failed: {explain_dict(event.error or {'message': event.state})}"
@@ -60,7 +61,8 @@ class PlainProgress(Progress):
             return ""
         self._told[key] = event.share
         title = one_line(self.tally.title(event.resource))
-        return f"{title}: {one_line(event.text or event.step)}, {event.share:.0%}"
+        running = self.tally.running.get(key)
+        return f"{title}: {one_line(running.doing if running else event.step)}, {event.share:.0%}"
 
 
 def story(event: Event, view: Progress) -> str:

@@ -58,7 +58,7 @@ class Tally:
         elif isinstance(event, StepProgressed):
             step = self.running.get((event.resource, event.step))
             if step is not None:
-                step.share, step.doing = event.share, event.text or step.doing
+                step.share = event.share
 
     def title(self, resource: str) -> str:
         """The type and name of a resource, by its reference: ``server web-1``."""

@@ -38,7 +38,7 @@ def test_the_demo_source(make_cloud: Callable[..., DevCloud]) -> None:
         assert named == {None, groups["web"]["id"], groups["db"]["id"]}
         volumes = {row["name"]: row for row in anna.get("volume", "/volumes/detail")["volumes"]}
         states = {name: row["status"] for name, row in volumes.items()}
-        assert states == {"db-data": "in-use", "backup": "available", "rescue-disk": "available"}
+        assert states == {"db-data": "in-use", "backup": "available"}
         assert volumes["backup"]["metadata"] == {"purpose": "backup", "readonly": "True"}
         data = contents({"seed": "db-data", "kib": 768})
         with cloud.files.path("volumes", volumes["db-data"]["id"]).open("rb") as file:
