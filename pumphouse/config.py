@@ -4,9 +4,9 @@ Nothing here is global. :func:`load` reads the files and returns a :class:`Confi
 needs it. ``Config()`` is the configuration without any file.
 
 The file that ``$PUMPHOUSE_CONFIG_FILE`` names is read. Without it ``pumphouse.conf`` is looked for in the
-working directory, in ``$XDG_CONFIG_HOME/pumphouse`` and in ``/etc/pumphouse``; the first one found is read. An
-option may also be given in the environment, as ``OS_<GROUP>__<OPTION>``, which wins over the file (oslo.config's
-rule).
+working directory, in ``$XDG_CONFIG_HOME/pumphouse`` and in ``/etc/pumphouse``; the first one found is read.
+An option may also be given in the environment, as ``OS_<GROUP>__<OPTION>``, which wins over the file
+(oslo.config's rule).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What happens in a migration: one frozen dataclass per event.
 
 An event is written once, numbered by the store, and never changed. The command line, the API, metrics and
-logs are listeners: they add no facts. ``kind`` is the event's name on the wire, derived from the class's name.
+logs are listeners: they add no facts. ``kind`` is the event's name on the wire, derived from the class's
+name.
 """
 
 from __future__ import annotations

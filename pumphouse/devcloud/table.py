@@ -65,8 +65,8 @@ class TableSpec:
 
     ``key`` gives a row's key (its ``id`` unless told otherwise); ``indexes`` are the fields that
     :meth:`Table.find` and :meth:`Table.page` can select by. For ``/_devcloud/state``: ``label`` names the
-    fields that make a row's symbolic name, ``volatile`` the fields left out, ``hidden`` leaves the whole
-    table out.
+    fields that make a row's symbolic name, ``volatile`` the fields left out, ``chosen`` the fields of a row
+    whose values the cloud itself chose at random, ``hidden`` leaves the whole table out.
     """
 
     name: str
@@ -74,6 +74,7 @@ class TableSpec:
     key: Callable[[Row], Key] = itemgetter("id")
     label: Sequence[str] = ("name",)
     volatile: Sequence[str] = ()
+    chosen: Callable[[Row], Sequence[str]] = lambda _row: ()
     hidden: bool = False
 
 

@@ -1,8 +1,8 @@
 """Acting inside a tenant's project, with roles that the operator's user is granted for the time being.
 
 Servers, volumes and server groups belong to the project of the token that creates them. The grant is
-journalled as temporary, so it is revoked when the migration ends, however it ends. Removing a role revokes tokens, and
-adding one makes older ones too small, so the scoped token is taken after the grant.
+journalled as temporary, so it is revoked when the migration ends, however it ends. Removing a role revokes
+tokens, and adding one makes older ones too small, so the scoped token is taken after the grant.
 """
 
 from __future__ import annotations
