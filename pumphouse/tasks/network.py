@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pumphouse import errors
 from pumphouse.model import Inventory, Resource
 from pumphouse.resource import (
     CloudAPI,
@@ -24,6 +26,8 @@ from pumphouse.rest import NeutronType
 from pumphouse.steps import Create, Verify
 
 HA_PREFIX = "HA network tenant "
+_POLICIES = "/rbac-policies"
+_SHARE = "access_as_shared"
 _CHOSEN = "the destination chooses it: the two clouds' segments would clash"
 
 
@@ -41,6 +45,7 @@ class Network(NeutronType):
         copy("description", default=""),
         copy("admin_state_up", default=True),
         copy("shared", default=False),
+        ref("shared_with", to="project", optional=True, fixed=False, at_least=True),
         copy("mtu", extension="net-mtu-writable"),
         copy("port_security_enabled", extension="port-security"),
         copy("dns_domain", extension="dns-integration", default=""),
@@ -68,6 +73,25 @@ class Network(NeutronType):
     )
     steps = (Create, Verify)
 
+    # -- reading
+
+    def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterator[Resource]:
+        """One list of the networks, and one of the policies that share them."""
+        shared: dict[str, list[str]] = defaultdict(list)
+        for policy in _policies(cloud):
+            shared[policy["object_id"]].append(policy["target_tenant"])
+        for body in cloud.list(self.service, self.path, self.items):
+            yield self.read({**body, "shared_with": sorted(shared[body["id"]])})
+
+    def show(self, cloud: CloudAPI, identity: str, *, project_id: str | None) -> Resource | None:
+        """A network, and with whom it is shared."""
+        try:
+            body = cloud.get(self.service, f"{self.path}/{identity}")[self.item]
+        except errors.NotFound:
+            return None
+        shared = sorted(policy["target_tenant"] for policy in _policies(cloud, object_id=identity))
+        return self.read({**body, "shared_with": shared})
+
     def facts(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Whether it is external, and its QoS policy."""
         return {
@@ -79,7 +103,7 @@ class Network(NeutronType):
     def pick(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Null is no value of these: a cloud that says null lets the destination choose."""
         fields = super().pick(body)
-        chosen = ("mtu", "port_security_enabled", "vlan_transparent")
+        chosen = ("mtu", "port_security_enabled", "vlan_transparent", "shared_with")
         return {name: value for name, value in fields.items() if value is not None or name not in chosen}
 
     def survey(self, cloud: CloudAPI, *, reach: Reach) -> Mapping[str, Any]:
@@ -91,6 +115,8 @@ class Network(NeutronType):
             kind: sorted(zone["name"] for zone in zones if zone["resource"] == kind)
             for kind in ("network", "router")
         }
+
+    # -- deciding
 
     def selectable(self, resource: Resource) -> bool:
         """Networks of highly available routers come into being with those."""
@@ -137,6 +163,51 @@ class Network(NeutronType):
                 summary=f"its MTU is {want.fields['mtu']}; the destination's networks have at most {largest}",
                 next_step="If the destination refuses it, set a smaller mtu by a rule in an override file.",
             )
+
+    # -- writing
+
+    def body(self, want: Want) -> dict[str, Any]:
+        """Sharing with single projects has requests of its own."""
+        return {name: value for name, value in super().body(want).items() if name != "shared_with"}
+
+    def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
+        """Share it, and then tag it."""
+        self._share(cloud, identity, want.fields.get("shared_with", ()))
+        super().finish(cloud, identity, want)
+
+    def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
+        """PUT; what we shared is no longer shared when ``changed`` lacks it."""
+        super().update(
+            cloud, identity, want, {name: value for name, value in changed.items() if name != "shared_with"}
+        )
+        if "shared_with" in changed:
+            self._share(cloud, identity, changed["shared_with"])
+            gone = set(want.fields["shared_with"]).difference(changed["shared_with"])
+            for policy in _policies(cloud, object_id=identity):
+                if policy["target_tenant"] in gone:
+                    cloud.delete(self.service, f"{_POLICIES}/{policy['id']}")
+
+    def _share(self, cloud: CloudAPI, identity: str, projects: Iterable[str]) -> None:
+        missing = set(projects)
+        if missing:
+            missing -= {policy["target_tenant"] for policy in _policies(cloud, object_id=identity)}
+        for project in sorted(missing):
+            body = {
+                "object_type": "network",
+                "object_id": identity,
+                "action": _SHARE,
+                "target_tenant": project,
+            }
+            cloud.post(self.service, _POLICIES, {"rbac_policy": body})
+
+
+def _policies(cloud: CloudAPI, **params: str) -> list[dict[str, Any]]:
+    """The policies that share networks with single projects."""
+    if not cloud.has_extension("rbac-policies"):
+        return []
+    params = {"object_type": "network", "action": _SHARE, **params}
+    found = cloud.list(Service.NETWORK, _POLICIES, "rbac_policies", params=params)
+    return [policy for policy in found if policy["target_tenant"] != "*"]
 
 
 def _largest_mtu(inventory: Inventory) -> int:

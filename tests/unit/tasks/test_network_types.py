@@ -96,6 +96,29 @@ def test_null_of_an_old_cloud_is_not_sent(tenancy, network):
     assert "port_security_enabled" not in NETWORK.read(body).fields
 
 
+def test_a_network_is_shared_with_the_same_projects(tenancy, project, network):
+    other = tenancy.bench.project("friend")
+    stranger = tenancy.bench._project(Side.SOURCE, f"{tenancy.bench.prefix}-stranger")
+    for target in (other, stranger):
+        body = {
+            "object_type": "network",
+            "object_id": network,
+            "action": "access_as_shared",
+            "target_tenant": target,
+        }
+        tenancy.network("/rbac-policies", {"rbac_policy": body})
+    resource = tenancy.resource("network", network)
+    assert resource.fields["shared_with"] == sorted((other, stranger))
+    made = tenancy.bench.carry(NETWORK, resource)
+    friend = tenancy.bench.there("project", other)
+    assert tenancy.shown("network", made).fields["shared_with"] == [friend]
+    step = Create(tenancy.bench.context, tenancy.bench.item(NETWORK, resource))
+    NETWORK.finish(tenancy.bench.destination, made, step.want())
+    NETWORK.update(tenancy.bench.destination, made, step.want(), {"shared_with": []})
+    assert tenancy.shown("network", made).fields["shared_with"] == []
+    tenancy.undo()
+
+
 def test_an_external_network_is_mapped_by_its_name(tenancy):
     identity = tenancy.external(Side.SOURCE)
     resource = tenancy.resource("network", identity)
