@@ -1,0 +1,106 @@
+"""Ctrl-C, a second one, kill -9, and a migration that another process pauses and watches."""
+
+import re
+import signal
+import time
+
+import pytest
+
+pytestmark = pytest.mark.crash
+
+
+@pytest.fixture
+def shop(cloud_pair, operator, make_tenant):
+    return make_tenant(cloud_pair.source)
+
+
+@pytest.fixture
+def stuck(process, cloud_pair, shop):
+    """A migration whose sixth writing request the destination holds back."""
+    cloud_pair.destination.holds.set(6)
+    with process("migrate", "tenant", "shop", "--yes") as started:
+        cloud_pair.destination.holds.wait_held(60)
+        lines = iter(started.stdout.readline, "")
+        id = next(found[0] for line in lines if (found := re.match(r"Migration (m-\w{6})$", line)))
+        yield started, id.split()[1]
+        cloud_pair.destination.holds.release()
+        started.kill()
+
+
+def wait_for(true, seconds=30):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.05)
+
+
+def state(pumphouse, id):
+    return pumphouse("migration", "show", id, "-f", "value", "-c", "state").stdout.strip()
+
+
+def test_ctrl_c_pauses_in_order_and_says_how_to_resume(pumphouse, cloud_pair, stuck):
+    started, id = stuck
+    started.send_signal(signal.SIGINT)
+    wait_for(lambda: "Press Ctrl-C again" in started.stdout.readline())
+    cloud_pair.destination.holds.release()  # the step under way may end
+    out, err = started.communicate(timeout=60)
+    assert (started.returncode, err) == (130, "")
+    assert f"pumphouse migration resume {id}" in out
+    assert state(pumphouse, id) == "PAUSED"
+    assert pumphouse("migration", "resume", id).returncode == 0
+    assert state(pumphouse, id) == "SUCCEEDED"
+
+
+def test_a_second_ctrl_c_stops_at_once(pumphouse, cloud_pair, stuck):
+    started, id = stuck
+    started.send_signal(signal.SIGINT)
+    wait_for(lambda: "Press Ctrl-C again" in started.stdout.readline())
+    begun = time.monotonic()
+    started.send_signal(signal.SIGINT)
+    _, err = started.communicate(timeout=30)
+    assert time.monotonic() - begun < 5
+    assert started.returncode == 130
+    assert f"pumphouse migration resume {id}" in err
+    cloud_pair.destination.holds.release()
+    watched = pumphouse("migration", "watch", id)
+    assert watched.returncode == 1
+    assert "No process is at work on it." in watched.stdout
+    assert pumphouse("migration", "resume", id).returncode == 0
+
+
+def test_kill_9_is_survived(pumphouse, cloud_pair, stuck):
+    started, id = stuck
+    started.kill()
+    started.communicate(timeout=30)
+    cloud_pair.destination.holds.release()
+    assert pumphouse("migration", "resume", id).returncode == 0
+    assert pumphouse("migration", "verify", id).returncode == 0
+
+
+def test_another_process_pauses_it(pumphouse, process, cloud_pair, stuck):
+    started, id = stuck
+    busy = pumphouse("migration", "resume", id)
+    assert busy.returncode == 2
+    assert "already at work" in busy.stderr
+    with process("migration", "watch", id) as watching:
+        asked = pumphouse("migration", "pause", id)
+        assert (asked.returncode, asked.stderr) == (0, "")
+        assert "will pause" in asked.stdout
+        cloud_pair.destination.holds.release()
+        out, _ = started.communicate(timeout=60)
+        assert started.returncode == 3
+        assert "is paused" in out
+        seen, _ = watching.communicate(timeout=60)
+    assert watching.returncode == 3
+    assert "project shop: done" in seen
+    assert "is paused" in seen
+
+
+def test_another_process_cancels_it(pumphouse, cloud_pair, stuck):
+    started, id = stuck
+    asked = pumphouse("migration", "cancel", id)
+    assert "will be cancelled" in asked.stdout
+    cloud_pair.destination.holds.release()
+    started.communicate(timeout=60)
+    assert started.returncode == 1
+    assert state(pumphouse, id) == "CANCELLED"
