@@ -27,6 +27,8 @@ from pumphouse.steps import (
     Step,
     step_named,
 )
+from pumphouse.tasks.project import Project
+from pumphouse.tasks.router import Router
 
 QUICK = Settings(
     poll_interval=0.05, build_timeout=120, volume_timeout=120, image_timeout=120, delete_timeout=60
@@ -255,6 +257,12 @@ class Bench:
         for volume in volumes:
             cloud.delete(Service.VOLUME, f"/volumes/{volume['id']}")
             gone(lambda id=volume["id"]: cloud.get(Service.VOLUME, f"/volumes/{id}"))
+        for floating in cloud.list(
+            Service.NETWORK, "/floatingips", "floatingips", params={"project_id": project_id}
+        ):
+            cloud.delete(Service.NETWORK, f"/floatingips/{floating['id']}")
+        for router in cloud.list(Service.NETWORK, "/routers", "routers", params={"project_id": project_id}):
+            Router().delete(cloud, router["id"])
         for path, items in (
             ("/ports", "ports"),
             ("/networks", "networks"),
@@ -263,7 +271,7 @@ class Bench:
             for one in cloud.list(Service.NETWORK, path, items, params={"project_id": project_id}):
                 if one.get("name") != "default":
                     cloud.delete(Service.NETWORK, f"{path}/{one['id']}")
-        cloud.delete(Service.IDENTITY, f"/projects/{project_id}")
+        Project().delete(cloud, project_id)
 
 
 def gone(get: Callable[[], Any], *, timeout: float = 60.0) -> None:
