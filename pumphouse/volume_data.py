@@ -1,14 +1,16 @@
 """The steps that move a volume's data, over the APIs alone, through temporary images.
 
-In use: clone, export the clone to an image, copy the image, create the volume from it, remove all that was
-for the way only. Detached: the same without the clone. The source's volume is never detached and never
-changed.
+In use: take a snapshot, make a volume of it, export that to an image, copy the image, create the volume from
+it, remove all that was for the way only. Detached: the same without the first two. The source's volume is
+never detached and never changed.
 """
 
 from __future__ import annotations
 
+import time
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from pumphouse import errors
 from pumphouse.carrying import carry_data
@@ -41,45 +43,87 @@ class Temporary(Step):
         return self.item.action is Action.CREATE
 
 
-class Clone(Temporary):
-    """Copy a volume that is in use, so that its server keeps it as it is."""
+class OnSource(Temporary):
+    """Makes a snapshot or a volume on the source, in the operator's own project, of a volume in use."""
 
-    name = "clone"
-    doing = "clones it on the source"
     writes = Side.SOURCE
+    kind: ClassVar[str]
 
     def run(self) -> Any:
-        """The clone's id, once it is available."""
+        """The id of what was made, once it is available."""
         if not self.moves or not self.item.resource.facts["attachments"]:
             return None
-        source, facts = self.context.source, self.item.resource.facts
+        source = self.context.source
         entry = self.context.journal.intend(self.item.ref, self.name, Side.SOURCE, temporary=True)
         made = entry.made_id or (self._find() if entry.repeated else None)
         if made is None:
-            volume = {
-                "name": self.carrier(),
-                "source_volid": self.item.ref.id,
-                "size": self.item.resource.fields["size"],
-                "availability_zone": facts["availability_zone"],
-            }
-            made = str(source.post(Service.VOLUME, "/volumes", {"volume": volume})["volume"]["id"])
+            answer = source.post(Service.VOLUME, f"/{self.kind}s", {self.kind: self.request()})
+            made = str(answer[self.kind]["id"])
         self.context.journal.made(entry, made)
         return self.context.wait(
-            Side.SOURCE, "volume", made, source.project_id, _available,
-            describe=f"the clone of {self.item.resource}", timeout=self.context.settings.volume_timeout,
-        )  # fmt: skip
+            Side.SOURCE,
+            self.kind,
+            made,
+            source.project_id,
+            _available,
+            describe=f"the {self.name} of {self.item.resource}",
+            timeout=self.context.settings.volume_timeout,
+        )
+
+    @abstractmethod
+    def request(self) -> dict[str, Any]:
+        """The body of the request that makes it."""
 
     def undo(self, entry: JournalEntry) -> None:
+        """Remove it, and wait until it is gone: a snapshot with a volume made of it may not be removed."""
         made = entry.made_id or self._find()
-        if made:
-            delete_volume(self.context.source, made)
+        if made is None:
+            return
+        source, settings = self.context.source, self.context.settings
+        path = f"/{self.kind}s/{made}"
+        source.delete(Service.VOLUME, path)
+        end = time.monotonic() + settings.delete_timeout
+        while source.exists(Service.VOLUME, path):
+            if time.monotonic() > end:
+                raise errors.WaitTimeout(
+                    f"the temporary {self.kind} {made} is still there",
+                    resource=str(self.item.resource),
+                    cloud=source.name,
+                )
+            time.sleep(min(settings.poll_interval, 1.0))
 
     def _find(self) -> str | None:
         for body in self.context.source.list(
-            Service.VOLUME, "/volumes/detail", "volumes", params={"name": self.carrier()}
+            Service.VOLUME, f"/{self.kind}s/detail", f"{self.kind}s", params={"name": self.carrier()}
         ):
             return str(body["id"])
         return None
+
+
+class Snapshot(OnSource):
+    """Take a snapshot of a volume in use. Some storage clones no volume in use, but all takes snapshots."""
+
+    name = "snapshot"
+    doing = "takes a snapshot on the source"
+    kind = "snapshot"
+
+    def request(self) -> dict[str, Any]:
+        return {"name": self.carrier(), "volume_id": self.item.ref.id, "force": True}
+
+
+class Clone(OnSource):
+    """Make a volume of the snapshot, which can be exported while the server keeps its own."""
+
+    name = "clone"
+    doing = "clones it on the source"
+    kind = "volume"
+
+    def request(self) -> dict[str, Any]:
+        return {
+            "name": self.carrier(),
+            "snapshot_id": self.made(Snapshot.name),
+            "size": self.item.resource.facts["size"],
+        }
 
 
 class Export(Temporary):
@@ -283,20 +327,18 @@ class CleanUp(Temporary):
 
     def run(self) -> Any:
         """Nothing. What cannot be removed now is tried again when the migration ends."""
-        for step in (Transfer, Export, Clone):
+        for step in (Transfer, Export, Clone, Snapshot):
             for entry in self.context.journal.open_entries(self.item.ref, step.name):
                 step(self.context, self.item).undo(entry)
                 self.context.journal.removed(entry)
 
 
 def _available(body: Mapping[str, Any] | None) -> Any:
-    """The id of a volume that is ready, or PENDING. Raises ResourceFailed."""
+    """The id of a volume or snapshot that is ready, or PENDING. Raises ResourceFailed."""
     if body is None:
-        raise errors.ResourceFailed("the volume is gone")
+        raise errors.ResourceFailed("it is gone")
     if str(body["status"]).startswith("error"):
-        raise errors.ResourceFailed(
-            f"the volume is in status {body['status']}", resource=f"volume:{body['id']}"
-        )
+        raise errors.ResourceFailed(f"its status is {body['status']}", resource=f"volume:{body['id']}")
     return body["id"] if body["status"] == "available" else PENDING
 
 

@@ -78,6 +78,7 @@ class Volume(RestType):
         drop("os-vol-mig-status-attr:name_id", why="the service's own"),
     )
     steps = (
+        volume_data.Snapshot,
         volume_data.Clone,
         volume_data.Export,
         volume_data.Transfer,
@@ -94,7 +95,9 @@ class Volume(RestType):
         """All volumes but our own temporary ones, and the names of their snapshots."""
         snapshots: dict[str, list[str]] = defaultdict(list)
         for snapshot in cloud.list(self.service, "/snapshots/detail", "snapshots", params=self.list_params):
-            snapshots[snapshot["volume_id"]].append(str(snapshot["name"] or snapshot["id"]))
+            name = str(snapshot["name"] or snapshot["id"])
+            if not name.startswith(volume_data.CARRIER):
+                snapshots[snapshot["volume_id"]].append(name)
         for body in cloud.list(
             self.service, self.list_path, self.items, params=self.list_params, up_to=self.up_to
         ):

@@ -23,6 +23,7 @@ from pumphouse.tasks.keypair import Keypair
 from pumphouse.tasks.server import Server
 from pumphouse.tasks.server_group import ServerGroup
 from pumphouse.tasks.volume import Volume
+from pumphouse.volume_data import CARRIER
 
 from .harness import Bench, follow
 
@@ -378,6 +379,10 @@ def test_volumes_come_along_in_their_order_with_data_and_tags(bench, place):
     ]
     assert [one["tag"] for one in there.fields["volumes"]] == [None, "data", None]
     assert there.fields["volumes"][0]["delete_on_termination"] is True
+    own = {"all_tenants": "1"}
+    for path in ("volumes", "snapshots"):
+        left = bench.source.list(Service.VOLUME, f"/{path}/detail", path, params=own)
+        assert [one["name"] for one in left if one["name"] in {f"{CARRIER}{id}" for id in volumes}] == []
     attached = [one["id"] for one in place.body(identity)["os-extended-volumes:volumes_attached"]]
     assert sorted(attached) == sorted((root, data, logs))
     everything = {one.ref: one for one in volumes.values()} | {resource.ref: resource}

@@ -111,7 +111,7 @@ def test_undo_half_way_leaves_nothing_on_either_side(bench, make, until):
 def test_a_second_attempt_makes_nothing_twice(bench, make, project):
     identity = make()
     resource = bench.read(KIND, identity, Side.SOURCE)
-    for name in ("clone", "export", "export", "transfer", "transfer", "create", "create"):
+    for name in ("snapshot", "clone", "export", "export", "transfer", "transfer", "create", "create"):
         bench.step(KIND, resource, name)
     assert sorted(carriers(bench, identity)) == ["destination image", "source image"]
     made = bench.carry(KIND, resource)
@@ -122,7 +122,7 @@ def test_a_second_attempt_makes_nothing_twice(bench, make, project):
 
 def test_a_lost_attempt_is_found_by_its_marker(bench, make, project):
     resource = bench.read(KIND, make(), Side.SOURCE)
-    step = KIND.steps[3](bench.context, bench.item(KIND, resource))
+    step = KIND.steps[4](bench.context, bench.item(KIND, resource))
     cloud = bench.scoped(Side.DESTINATION, bench.there("project", project))
     first = KIND.create(cloud, step.want())
     assert KIND.find(cloud, step.want()) == first
