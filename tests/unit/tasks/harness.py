@@ -257,6 +257,11 @@ class Bench:
         for volume in volumes:
             cloud.delete(Service.VOLUME, f"/volumes/{volume['id']}")
             gone(lambda id=volume["id"]: cloud.get(Service.VOLUME, f"/volumes/{id}"))
+        self._clear_network(cloud, project_id)
+        Project().delete(cloud, project_id)
+
+    @staticmethod
+    def _clear_network(cloud: Cloud, project_id: str) -> None:
         for floating in cloud.list(
             Service.NETWORK, "/floatingips", "floatingips", params={"project_id": project_id}
         ):
@@ -271,7 +276,6 @@ class Bench:
             for one in cloud.list(Service.NETWORK, path, items, params={"project_id": project_id}):
                 if one.get("name") != "default":
                     cloud.delete(Service.NETWORK, f"{path}/{one['id']}")
-        Project().delete(cloud, project_id)
 
 
 def gone(get: Callable[[], Any], *, timeout: float = 60.0) -> None:
