@@ -129,8 +129,7 @@ class NeutronType(RestType):
             tags = sorted({*want.fields.get("tags", ()), f"{MARKER_TAG}{want.marker}"})
             cloud.put(self.service, f"{self.path}/{identity}/tags", {"tags": tags})
         if self.described:
-            body = {"description": want.fields["description"]}
-            cloud.put(self.service, f"{self.path}/{identity}", {self.item: body})
+            self.update(cloud, identity, want, {"description": want.fields["description"]})
 
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
         """By marker; else, unless it was described, the unmarked one of the same project and identity."""

@@ -92,15 +92,15 @@ class FloatingIps(Collection):
         return port
 
     def change(self, call: Call, row: Row, changes: dict[str, Any]) -> None:
-        """Associate with another port, or with none."""
-        if "port_id" in changes or changes.get("fixed_ip_address"):
-            target = {
-                "port_id": changes.get("port_id", row["port_id"]) if "port_id" in changes else row["port_id"]
-            }
-            target["fixed_ip_address"] = changes.get("fixed_ip_address")
-            changes.update(self._association(call, row, target))
-        else:
-            changes.pop("fixed_ip_address", None)
+        """Associate with another port, or with none.
+
+        As in the real service, any change associates anew with the port that is there, by the fixed address
+        of the request or the port's only one.
+        """
+        if changes.get("fixed_ip_address") and not changes.get("port_id"):
+            raise _bad("fixed_ip_address cannot be specified without a port_id")
+        target = {"port_id": row["port_id"], "fixed_ip_address": None, **changes}
+        changes.update(self._association(call, row, target))
         super().change(call, row, changes)
 
     def _association(self, call: Call, row: Row, wanted: dict[str, Any]) -> dict[str, Any]:

@@ -190,14 +190,12 @@ class FloatingIP(NeutronType):
         return body
 
     def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
-        """PUT. A fixed address is told together with its port."""
-        if changed.keys() & {"port_id", "fixed_ip_address"}:
-            port = changed.get("port_id", want.fields["port_id"])
-            fixed = changed.get("fixed_ip_address", want.fields["fixed_ip_address"])
-            changed = {**changed, "port_id": port}
-            changed = (
-                {**changed, "fixed_ip_address": fixed} if port else _without(changed, "fixed_ip_address")
-            )
+        """PUT, always with the port and its fixed address: without them the service would choose anew."""
+        if changed.keys() != {"tags"}:
+            target = {name: changed.get(name, want.fields[name]) for name in ("port_id", "fixed_ip_address")}
+            changed = {**changed, **target}
+            if not changed["port_id"]:
+                changed = _without(changed, "fixed_ip_address")
         super().update(cloud, identity, want, changed)
 
 
