@@ -7,6 +7,7 @@ one block in memory.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
@@ -149,18 +150,20 @@ def copy(source: Path, target: Path, *, size: int | None = None) -> None:
     with source.open("rb", buffering=0) as reader, target.open("wb", buffering=0) as writer:
         length = source.stat().st_size
         writer.truncate(length if size is None else max(size, length))
-        for start, end in _extents(reader.fileno(), length):
+        for start, end in extents(reader.fileno(), length):
             _copy_extent(reader.fileno(), writer.fileno(), start, end)
 
 
-def _extents(descriptor: int, length: int) -> Iterator[tuple[int, int]]:
+def extents(descriptor: int, length: int) -> Iterator[tuple[int, int]]:
     """(start, end) of the parts of a file that are not holes."""
     end = 0
     while end < length:
         try:
             start = os.lseek(descriptor, end, os.SEEK_DATA)
-        except OSError:  # ENXIO: only a hole is left
-            return
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # only a hole is left
+                return
+            raise
         end = os.lseek(descriptor, start, os.SEEK_HOLE)
         yield start, end
 
@@ -172,13 +175,6 @@ def _copy_extent(reader: int, writer: int, start: int, end: int) -> None:
         if not sent:
             return
         start += sent
-
-
-def trim(path: Path) -> None:
-    """Cut off the hole at the end of a file, but for the first 64 KiB: what a compact format would keep."""
-    with path.open("r+b", buffering=0) as file:
-        ends = [end for _start, end in _extents(file.fileno(), path.stat().st_size)]
-        file.truncate(min(path.stat().st_size, max([1 << 16, *ends])))
 
 
 def extend(path: Path, size: int) -> None:

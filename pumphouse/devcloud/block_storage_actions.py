@@ -133,8 +133,7 @@ def _fill(cloud: DevCloud, row: Row, made: Row) -> None:
             touch(cloud, VOLUMES, row, status=row["previous_status"], previous_status=None)
 
     if made["id"] in cloud.table(image.IMAGES):
-        compact = made["disk_format"] != "raw"
-        image_data.fill(cloud, made, cloud.files.path(KIND, row["id"]), done, compact=compact)
+        image_data.fill(cloud, made, cloud.files.path(KIND, row["id"]), done)
     else:
         done()
 

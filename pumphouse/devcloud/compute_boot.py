@@ -7,6 +7,7 @@ import binascii
 import re
 from typing import TYPE_CHECKING, Any
 
+from pumphouse.devcloud import image_data
 from pumphouse.devcloud.compute_flavors import usable
 from pumphouse.devcloud.compute_groups import members
 from pumphouse.devcloud.compute_hosts import zones
@@ -233,8 +234,11 @@ def build(cloud: DevCloud, server_id: str, *, placed: bool) -> None:
         fail(cloud, row, failure)
         return
     if row["image_id"]:
-        source = cloud.files.path("images", row["image_id"])
-        cloud.files.create(DISKS, server_id, size=0, source=source if source.exists() else None)
+        try:
+            image_data.write_disk(cloud, row["image_id"], cloud.files.path(DISKS, server_id))
+        except ValueError as error:
+            fail(cloud, row, f"Image {row['image_id']} is unacceptable: {error}")
+            return
     now = cloud.now()
     row |= {"vm_state": "active", "task_state": None, "power_state": 1, "launched_at": now, "updated_at": now}
 

@@ -158,8 +158,7 @@ def unshelve(cloud: DevCloud, server_id: str) -> None:
         rebind(cloud, row)
     kept = cloud.table(image.IMAGES).get(row.pop("shelved_image_id", None))
     if kept is not None:
-        source = cloud.files.path(image.KIND, kept["id"])
         if not cloud.files.exists(DISKS, server_id):
-            cloud.files.create(DISKS, server_id, size=0, source=source if source.exists() else None)
+            image_data.write_disk(cloud, kept["id"], cloud.files.path(DISKS, server_id))
         image.remove_record(cloud, kept)
     row |= {"vm_state": "active", "task_state": None, "power_state": 1, "updated_at": cloud.now()}

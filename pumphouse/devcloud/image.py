@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from pumphouse.devcloud import qcow2
 from pumphouse.devcloud.cloud import DevCloud
 from pumphouse.devcloud.dispatch import ApiRequest, denied
 from pumphouse.devcloud.errors import Fault, bad_request, conflict, forbidden, not_found
@@ -117,8 +118,26 @@ def activate(cloud: DevCloud, row: Row, *, size: int, digests: tuple[str, str]) 
     """The bytes are in place: the image becomes active with its size and hashes (MD5, SHA-512)."""
     md5, sha512 = digests
     hashes = {"checksum": md5, "os_hash_algo": "sha512", "os_hash_value": sha512}
-    virtual = size if row["disk_format"] == "raw" else None
+    virtual = _virtual_size(cloud, row, size)
     touch(cloud, row, status="active", size=size, virtual_size=virtual, **hashes)
+
+
+def is_packed(cloud: DevCloud, row: Row) -> bool:
+    """Whether an image's bytes are what its record says, a qcow2 file. Other bytes are a raw disk."""
+    path = cloud.files.path(KIND, row["id"])
+    return row["disk_format"] == "qcow2" and path.exists() and qcow2.is_qcow2(path)
+
+
+def _virtual_size(cloud: DevCloud, row: Row, size: int) -> int | None:
+    """The size of the disk within, as far as Glance can tell."""
+    if row["container_format"] != "bare":
+        return None
+    if row["disk_format"] == "raw":
+        return size
+    try:
+        return qcow2.virtual_size(cloud.files.path(KIND, row["id"])) if is_packed(cloud, row) else None
+    except ValueError:
+        return None
 
 
 def touch(cloud: DevCloud, row: Row, **changes: Any) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pumphouse.devcloud import blobs
+from pumphouse.devcloud import blobs, qcow2
 from pumphouse.devcloud.cloud import DevCloud
 from pumphouse.devcloud.dispatch import ApiRequest, denied
 from pumphouse.devcloud.errors import Fault, bad_request, conflict, forbidden
@@ -25,6 +25,7 @@ from pumphouse.devcloud.image import (
     activate,
     get,
     get_own,
+    is_packed,
     touch,
 )
 from pumphouse.devcloud.services import IMAGE as SERVICE
@@ -226,26 +227,18 @@ def run(work: Callable[[], None], *, name: str) -> None:
     threading.Thread(target=work, daemon=True, name=name).start()
 
 
-def fill(
-    cloud: DevCloud,
-    row: Row,
-    source: Path,
-    done: Callable[[], None] = lambda: None,
-    *,
-    compact: bool = False,
-) -> None:
-    """Make an image of a file's bytes as they are now; `done` is called, under the lock, at the end.
+def fill(cloud: DevCloud, row: Row, source: Path, done: Callable[[], None] = lambda: None) -> None:
+    """Make an image of a disk as it is now, in the image's format when that is qcow2.
 
-    `compact` leaves the hole at the end out, as a format does that keeps only blocks in use.
-
-    Called under the lock: the (sparse) copy is taken at once, so that later writes to the source do not
-    matter. Hashing goes on in the background.
+    Called under the lock: the bytes in use are taken at once, so that later writes to the source do not
+    matter. Hashing goes on in the background; `done` is called, under the lock, at the end.
     """
     target = cloud.files.path(KIND, row["id"])
     touch(cloud, row, status="saving")
-    blobs.copy(source, target)
-    if compact:
-        blobs.trim(target)
+    if row["disk_format"] == "qcow2":
+        qcow2.pack(source, target)
+    else:
+        blobs.copy(source, target)
 
     def work() -> None:
         hashes = blobs.file_digests(target).result()
@@ -256,6 +249,21 @@ def fill(
             done()
 
     run(work, name=f"fill-{row['id']}")
+
+
+def write_disk(cloud: DevCloud, image_id: str, target: Path) -> None:
+    """Write the disk that an image holds, as a raw file; an empty one when the image is gone.
+
+    ValueError when the image's bytes are an ill-formed qcow2 file.
+    """
+    source = cloud.files.path(KIND, image_id)
+    row = cloud.table(IMAGES).get(image_id)
+    if not source.exists():
+        blobs.create(target, 0)
+    elif row is not None and is_packed(cloud, row):
+        qcow2.unpack(source, target)
+    else:
+        blobs.copy(source, target)
 
 
 # Actions

@@ -12,9 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pumphouse.devcloud import blobs, volume_quotas
+from pumphouse.devcloud import blobs, qcow2, volume_quotas
 from pumphouse.devcloud.cloud import DevCloud
 from pumphouse.devcloud.errors import bad_request, not_found
+from pumphouse.devcloud.image import is_packed
 from pumphouse.devcloud.services import VOLUME as SERVICE
 from pumphouse.devcloud.table import Row
 from pumphouse.devcloud.volume_types import TYPES, find_type, is_multiattach
@@ -88,16 +89,24 @@ def create_volume(cloud: DevCloud, want: Mapping[str, Any], *, project_id: str, 
         "updated_at": cloud.now(),
     }
     cloud.table(VOLUMES).add(row)
-    cloud.later("volume", lambda: _materialise(cloud, row, source.path))
+    cloud.later("volume", lambda: _materialise(cloud, row, source))
     return row
 
 
 class _Source:
     """What a volume begins with."""
 
-    def __init__(self, *, path: Path | None = None, row: Row | None = None, image: Row | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        path: Path | None = None,
+        row: Row | None = None,
+        image: Row | None = None,
+        packed: bool = False,
+    ) -> None:
         self.path = path
         self.image = image
+        self.write = qcow2.unpack if packed else blobs.copy
         self.type_id: str | None = row["volume_type_id"] if row else None
         self.least: int = (row.get("volume_size") or row["size"]) if row else 0
         self.default: int | None = self.least if row else None
@@ -130,7 +139,8 @@ def _source(cloud: DevCloud, want: Mapping[str, Any]) -> _Source:
             raise bad_request("Invalid image identifier or unable to access requested image.")
         if image["status"] != "active":
             raise bad_request(f"Invalid input received: Image {image_id} is not active.")
-        return _Source(path=cloud.files.path("images", image_id), image=image)
+        path = cloud.files.path("images", image_id)
+        return _Source(path=path, image=image, packed=is_packed(cloud, image))
     return _Source()
 
 
@@ -147,6 +157,12 @@ def _size(want: Mapping[str, Any], source: _Source) -> int:
         what = "the image" if source.image else "its source"
         raise bad_request(
             f"Invalid input received: Size of {what} {source.least}GB is larger than volume size {size}GB."
+        )
+    virtual = -(-((source.image or {}).get("virtual_size") or 0) // blobs.GIB)
+    if source.image and size < virtual:
+        raise bad_request(
+            f"Image {source.image['id']} is unacceptable: Image virtual size is {virtual}GB and doesn't fit "
+            f"in a volume of size {size}GB."
         )
     return size
 
@@ -165,24 +181,25 @@ def _image_metadata(image: Row) -> dict[str, str]:
     return {**image["properties"], **found, "image_id": image["id"], "image_name": image["name"] or ""}
 
 
-def _materialise(cloud: DevCloud, row: Row, source: Path | None) -> None:
+def _materialise(cloud: DevCloud, row: Row, source: _Source) -> None:
     """Make the volume's file, here or (when there is much to copy) in the background."""
     if row["id"] not in cloud.table(VOLUMES):
         return
     target, size = cloud.files.path(KIND, row["id"]), row["size"] * blobs.GIB
-    if source is None:
+    path, write = source.path, source.write
+    if path is None:
         blobs.create(target, size)
         touch(cloud, VOLUMES, row, status="available")
         return
-    if not source.exists():
+    if not path.exists():
         touch(cloud, VOLUMES, row, status="error")
         return
 
     def work() -> None:
         try:
-            blobs.copy(source, target, size=size)
+            write(path, target, size=size)
             status = "available"
-        except OSError:
+        except (OSError, ValueError):  # no room, or an image that is not what it says
             status = "error"
         with cloud.lock:
             if row["id"] in cloud.table(VOLUMES):
@@ -190,7 +207,7 @@ def _materialise(cloud: DevCloud, row: Row, source: Path | None) -> None:
             else:
                 target.unlink(missing_ok=True)
 
-    _beside(source, work)
+    _beside(path, work)
 
 
 def _beside(source: Path, work: Callable[[], None]) -> None:
