@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pumphouse import errors
 from pumphouse.model import Inventory, Ref, Resource
-from pumphouse.resource import CloudAPI, Reach, ResourceType, Role, Want
+from pumphouse.resource import CloudAPI, Reach, ResourceType, Role, Want, drop
 
 
 class RestType(ResourceType):
@@ -85,6 +85,15 @@ class RestType(ResourceType):
 
 
 MARKER_TAG = "pumphouse-source="
+
+STANDARD = (
+    drop("id", why="the destination assigns it"),
+    drop("tenant_id", why="the old name of project_id"),
+    drop("revision_number", why="the destination counts it"),
+    drop("created_at", why="the destination tells it"),
+    drop("updated_at", why="the destination tells it"),
+)
+"""What every network resource has and none carries."""
 
 
 class NeutronType(RestType):

@@ -23,7 +23,7 @@ from pumphouse.resource import (
     drop,
     ref,
 )
-from pumphouse.rest import NeutronType
+from pumphouse.rest import STANDARD, NeutronType
 from pumphouse.steps import Create, Verify
 
 
@@ -90,17 +90,13 @@ class FloatingIP(NeutronType):
         copy("dns_name", extension="dns-integration", fixed=True, default=""),
         copy("dns_domain", extension="dns-integration", fixed=True, default=""),
         copy("tags", unordered=True, default=[]),
-        drop("id", why="the destination assigns it"),
-        drop("tenant_id", why="the old name of project_id"),
+        *STANDARD,
         drop("router_id", why="it follows from the port and the network"),
         drop("port_details", why="they are the port's"),
         drop("port_forwardings", why="forwardings are not carried; the plan names the address"),
         drop("qos_policy_id", why="QoS policies are not carried; the plan names the address"),
         drop("qos_network_policy_id", why="it is the network's"),
         drop("status", why="the destination tells it"),
-        drop("revision_number", why="the destination counts it"),
-        drop("created_at", why="the destination tells it"),
-        drop("updated_at", why="the destination tells it"),
     )
     steps = (Allocate, VerifyAddress)
 

@@ -22,7 +22,7 @@ from pumphouse.resource import (
     key,
     ref,
 )
-from pumphouse.rest import NeutronType
+from pumphouse.rest import STANDARD, NeutronType
 from pumphouse.steps import Create, Verify
 
 HA_PREFIX = "HA network tenant "
@@ -52,8 +52,7 @@ class Network(NeutronType):
         copy("vlan_transparent", extension="vlan-transparent", fixed=True),
         copy("availability_zone_hints", extension="network_availability_zone", fixed=True, default=[]),
         copy("tags", unordered=True, default=[]),
-        drop("id", why="the destination assigns it"),
-        drop("tenant_id", why="the old name of project_id"),
+        *STANDARD,
         drop("router:external", why="external networks are mapped, not made"),
         drop("is_default", why="it is a property of external networks"),
         drop("provider:network_type", why=_CHOSEN),
@@ -67,9 +66,6 @@ class Network(NeutronType):
         drop("subnets", why="a subnet is a type of its own"),
         drop("availability_zones", why="the destination's agents decide it"),
         drop("status", why="the destination tells it"),
-        drop("revision_number", why="the destination counts it"),
-        drop("created_at", why="the destination tells it"),
-        drop("updated_at", why="the destination tells it"),
     )
     steps = (Create, Verify)
 

@@ -20,7 +20,7 @@ from pumphouse.resource import (
     drop,
     ref,
 )
-from pumphouse.rest import NeutronType
+from pumphouse.rest import STANDARD, NeutronType
 from pumphouse.steps import Create, Verify
 
 _HOST = "it says where the server runs"
@@ -58,8 +58,7 @@ class Port(NeutronType):
         copy("hints", extension="port-hints"),
         copy("propagate_uplink_status", extension="uplink-status-propagation", fixed=True, default=False),
         copy("tags", unordered=True, default=[]),
-        drop("id", why="the destination assigns it"),
-        drop("tenant_id", why="the old name of project_id"),
+        *STANDARD,
         drop("device_id", why="the server takes the port when it is made"),
         drop("device_owner", why="the server takes the port when it is made"),
         drop("binding:host_id", why=_HOST),
@@ -77,9 +76,6 @@ class Port(NeutronType):
         drop("hardware_offload_type", why=_HOST),
         drop("trusted", why=_HOST),
         drop("status", why="the destination tells it"),
-        drop("revision_number", why="the destination counts it"),
-        drop("created_at", why="the destination tells it"),
-        drop("updated_at", why="the destination tells it"),
     )
     steps = (Create, Verify)
 

@@ -25,8 +25,6 @@ from pumphouse.resource import (
 from pumphouse.steps import Create, Verify
 
 UNLIMITED = -1
-UP_TO = "2.57"
-"""From here on compute's sets hold no limits of the network or of injected files."""
 
 
 class _Api(NamedTuple):
@@ -40,6 +38,7 @@ class _Api(NamedTuple):
     item: str
     used: str
     limits: frozenset[str]
+    up_to: str | None = None
 
 
 _COMPUTE = _Api(
@@ -52,6 +51,8 @@ _COMPUTE = _Api(
     "in_use",
     frozenset({"instances", "cores", "ram", "metadata_items", "key_pairs"})
     | {"server_groups", "server_group_members"},
+    # From here on it has no limits of the network or of injected files.
+    up_to="2.57",
 )
 _NETWORK = _Api(
     Service.NETWORK,
@@ -155,9 +156,7 @@ class Quota(ResourceType):
     def _detail(self, cloud: CloudAPI, name: str, project_id: str) -> dict[str, Any]:
         """What a service says of the limits that are carried: ``{"cores": {"limit": 20, "in_use": 3}}``."""
         api = _APIS[name]
-        answer = cloud.get(
-            api.service, api.detail.format(project_id), params=api.params, up_to=self._up_to(api)
-        )
+        answer = cloud.get(api.service, api.detail.format(project_id), params=api.params, up_to=api.up_to)
         return {
             limit: one
             for limit, one in sorted(answer[api.item].items())
@@ -166,7 +165,7 @@ class Quota(ResourceType):
 
     def _defaults(self, cloud: CloudAPI, name: str, project_id: str) -> dict[str, int]:
         api = _APIS[name]
-        answer = cloud.get(api.service, api.defaults.format(project_id), up_to=self._up_to(api))
+        answer = cloud.get(api.service, api.defaults.format(project_id), up_to=api.up_to)
         return {
             limit: int(value)
             for limit, value in sorted(answer[api.item].items())
@@ -176,10 +175,6 @@ class Quota(ResourceType):
     @staticmethod
     def _of_type(name: str, limit: str) -> bool:
         return name == Service.VOLUME and limit.startswith(_BY_TYPE)
-
-    @staticmethod
-    def _up_to(api: _Api) -> str | None:
-        return UP_TO if api.service is Service.COMPUTE else None
 
     # -- deciding
 
@@ -239,9 +234,7 @@ class Quota(ResourceType):
     def _set(self, cloud: CloudAPI, name: str, project_id: str, limits: Mapping[str, int]) -> None:
         api = _APIS[name]
         if limits:
-            cloud.put(
-                api.service, api.path.format(project_id), {api.item: dict(limits)}, up_to=self._up_to(api)
-            )
+            cloud.put(api.service, api.path.format(project_id), {api.item: dict(limits)}, up_to=api.up_to)
 
     def _reset(self, cloud: CloudAPI, name: str, project_id: str) -> bool:
         api = _APIS[name]

@@ -21,15 +21,12 @@ from pumphouse.resource import (
     key,
     ref,
 )
-from pumphouse.rest import MARKER_TAG, NeutronType
+from pumphouse.rest import MARKER_TAG, STANDARD, NeutronType
 from pumphouse.steps import Create, Verify
 
 INTERFACE_OWNERS = frozenset(
-    {
-        "network:router_interface",
-        "network:router_interface_distributed",
-        "network:ha_router_replicated_interface",
-    }
+    f"network:{owner}"
+    for owner in ("router_interface", "router_interface_distributed", "ha_router_replicated_interface")
 )
 Interface = tuple[str, str]
 """A subnet's id and the router's address there."""
@@ -57,8 +54,7 @@ class Router(NeutronType):
         copy("enable_ndp_proxy", extension="l3-ndp-proxy"),
         copy("availability_zone_hints", extension="router_availability_zone", fixed=True, default=[]),
         copy("tags", unordered=True, default=[]),
-        drop("id", why="the destination assigns it"),
-        drop("tenant_id", why="the old name of project_id"),
+        *STANDARD,
         drop("flavor_id", why="which driver serves a router is the destination's to choose"),
         drop("external_gateways", why="the first one is carried as external_gateway_info"),
         drop("enable_default_route_bfd", why="it belongs to several gateways"),
@@ -67,9 +63,6 @@ class Router(NeutronType):
         drop("availability_zones", why="the destination's agents decide it"),
         drop("conntrack_helpers", why="helpers are not carried; the plan names the router"),
         drop("status", why="the destination tells it"),
-        drop("revision_number", why="the destination counts it"),
-        drop("created_at", why="the destination tells it"),
-        drop("updated_at", why="the destination tells it"),
     )
     steps = (Create, Verify)
 

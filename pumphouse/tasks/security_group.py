@@ -16,7 +16,7 @@ from pumphouse.resource import (
     key,
     ref,
 )
-from pumphouse.rest import NeutronType
+from pumphouse.rest import STANDARD, NeutronType
 from pumphouse.security_rules import SAID, says
 from pumphouse.steps import Create, Verify
 
@@ -44,13 +44,9 @@ class SecurityGroup(NeutronType):
         copy("description", default=""),
         copy("stateful", extension="stateful-security-group", fixed=True, default=True),
         copy("tags", unordered=True, default=[]),
-        drop("id", why="the destination assigns it"),
-        drop("tenant_id", why="the old name of project_id"),
+        *STANDARD,
         drop("shared", why="it follows from RBAC policies"),
         drop("security_group_rules", why="a rule is a type of its own"),
-        drop("revision_number", why="the destination counts it"),
-        drop("created_at", why="the destination tells it"),
-        drop("updated_at", why="the destination tells it"),
     )
     steps = (Create, Verify)
 

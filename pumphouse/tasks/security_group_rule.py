@@ -20,7 +20,7 @@ from pumphouse.resource import (
     drop,
     ref,
 )
-from pumphouse.rest import NeutronType
+from pumphouse.rest import STANDARD, NeutronType
 from pumphouse.security_rules import normal
 from pumphouse.steps import Create, Verify
 
@@ -49,15 +49,11 @@ class SecurityGroupRule(NeutronType):
         copy("remote_ip_prefix", key=True, fixed=True),
         ref("remote_group_id", to="security_group", key=True),
         copy("description", fixed=True, default=""),
-        drop("id", why="the destination assigns it"),
+        *STANDARD,
         drop("project_id", why="it is its group's"),
-        drop("tenant_id", why="the old name of project_id"),
         drop("remote_address_group_id", why="address groups are not carried; the plan blocks the rule"),
         drop("normalized_cidr", why="it follows from remote_ip_prefix"),
         drop("belongs_to_default_sg", why="it follows from its group"),
-        drop("revision_number", why="the destination counts it"),
-        drop("created_at", why="the destination tells it"),
-        drop("updated_at", why="the destination tells it"),
         drop("tags", why="the service takes none for rules"),
     )
     steps = (Create, Verify)

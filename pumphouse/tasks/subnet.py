@@ -19,7 +19,7 @@ from pumphouse.resource import (
     drop,
     ref,
 )
-from pumphouse.rest import NeutronType
+from pumphouse.rest import STANDARD, NeutronType
 from pumphouse.steps import Create, Verify
 
 DELEGATED = "prefix_delegation"
@@ -52,13 +52,9 @@ class Subnet(NeutronType):
         copy("dns_publish_fixed_ip", extension="subnet-dns-publish-fixed-ip", default=False),
         ref("subnetpool_id", to="subnet_pool", optional=True),
         copy("tags", unordered=True, default=[]),
-        drop("id", why="the destination assigns it"),
-        drop("tenant_id", why="the old name of project_id"),
+        *STANDARD,
         drop("segment_id", why="segments are the physical network's"),
         drop("router:external", why="it follows from the network"),
-        drop("revision_number", why="the destination counts it"),
-        drop("created_at", why="the destination tells it"),
-        drop("updated_at", why="the destination tells it"),
     )
     steps = (Create, Verify)
 

@@ -18,7 +18,7 @@ from pumphouse.resource import (
     key,
     ref,
 )
-from pumphouse.rest import NeutronType
+from pumphouse.rest import STANDARD, NeutronType
 from pumphouse.steps import Create, Verify
 
 
@@ -42,13 +42,9 @@ class SubnetPool(NeutronType):
         ref("address_scope_id", to="address_scope", fixed=False),
         copy("shared", fixed=True, default=False),
         copy("tags", unordered=True, default=[]),
-        drop("id", why="the destination assigns it"),
-        drop("tenant_id", why="the old name of project_id"),
+        *STANDARD,
         drop("ip_version", why="it follows from the prefixes"),
         drop("is_default", why="which pool is the default of the destination is its operators' to say"),
-        drop("revision_number", why="the destination counts it"),
-        drop("created_at", why="the destination tells it"),
-        drop("updated_at", why="the destination tells it"),
     )
     steps = (Create, Verify)
 
