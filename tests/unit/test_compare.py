@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pumphouse.compare import same
+from pumphouse.compare import differences, same
 from pumphouse.model import Ref
 from pumphouse.resource import ResourceType, copy, ref
 
@@ -52,3 +52,25 @@ def test_a_needed_list_keeps_its_gaps():
 )
 def test_what_others_were_granted_is_no_difference(want, have, equal):
     assert same(Thing.fields[0], want, have) is equal
+
+
+class Place(Thing):
+    """A type of which the destination may choose a field."""
+
+    name = "place"
+    fields = (copy("address", may_differ=True), copy("limits", at_least=True), copy("label"))
+
+
+def test_a_field_that_may_differ_is_told_only_to_reports():
+    kind = Place()  # type: ignore[abstract]
+    want, have = {"address": "a", "label": "x"}, {"address": "b", "label": "y"}
+    assert [one.field for one in differences(kind, want, have)] == ["label"]
+    assert [one.field for one in differences(kind, want, have, all_fields=True)] == ["address", "label"]
+
+
+@pytest.mark.parametrize(
+    ("have", "equal"),
+    [({"cores": 1, "ram": 2}, True), ({"cores": 2}, False), ({"ram": 2}, False), ({"cores": 1}, True)],
+)
+def test_a_mapping_may_have_more_entries(have, equal):
+    assert same(Place.fields[1], {"cores": 1}, have) is equal
