@@ -274,8 +274,13 @@ def test_a_shelved_server_moves_from_its_shelved_image(bench, place):
     identity = place.boot()
     place.act(identity, "shelve")
     place.wait(identity, {"SHELVED_OFFLOADED"})
+    shelved = place.read(identity).facts["boot_image"]
+
+    def active(body: Any) -> Any:
+        return shelved if body["status"] == "active" else PENDING
+
+    follow(bench.context.wait(Side.SOURCE, "image", shelved, None, active, describe="it", timeout=60))
     resource = place.read(identity)
-    shelved = resource.facts["boot_image"]
     assert shelved != place.image
     assert "image" not in resource.fields
     assert Ref("image", shelved) in KIND.needs(resource, place.inventory)
