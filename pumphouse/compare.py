@@ -24,21 +24,16 @@ class Difference:
 
 
 def differences(
-    kind: ResourceType, want: Mapping[str, Any], have: Mapping[str, Any], *, all_fields: bool = False
+    kind: ResourceType, want: Mapping[str, Any], have: Mapping[str, Any]
 ) -> tuple[Difference, ...]:
     """The carried fields of ``want`` that differ in ``have``.
 
     A field that either side does not know (it is missing there) is not compared: the plan tells it as lost.
-
-    :param all_fields: also those that may differ, as a report tells them.
     """
     return tuple(
         Difference(field=field.name, want=want[field.name], have=have[field.name])
         for field in kind.carried()
-        if (all_fields or not field.may_differ)
-        and field.name in want
-        and field.name in have
-        and not same(field, want[field.name], have[field.name])
+        if field.name in want and field.name in have and not same(field, want[field.name], have[field.name])
     )
 
 

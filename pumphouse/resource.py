@@ -83,9 +83,7 @@ class Field:
     Made by :func:`key`, :func:`ref`, :func:`copy`, :func:`secret` and :func:`drop`. ``refs`` maps a path
     inside the value ("" is the value itself) to the type that the id there points to; a list on the way is
     walked. ``since`` is the oldest microversion and ``extension`` the network extension that a cloud must
-    offer for the field; a cloud without it cannot carry the field, and the plan says so. ``may_differ`` is a
-    value that the destination may have to choose anew, such as a floating address: the report tells it as
-    changed, and it is no failure.
+    offer for the field; a cloud without it cannot carry the field, and the plan says so.
     """
 
     name: str
@@ -99,7 +97,6 @@ class Field:
     fixed: bool = False
     unordered: bool = False
     at_least: bool = False
-    may_differ: bool = False
     default: Any = None
     mapping: str | None = None
     why: str = ""
@@ -155,7 +152,6 @@ def copy(
     fixed: bool = False,
     unordered: bool = False,
     at_least: bool = False,
-    may_differ: bool = False,
     default: Any = None,
     mapping: str | None = None,
 ) -> Field:
@@ -165,7 +161,6 @@ def copy(
     :param fixed: cannot be changed on an existing resource.
     :param unordered: a list whose order means nothing.
     :param at_least: a list or a mapping of which the destination may have more.
-    :param may_differ: the destination may have to choose another value.
     :param mapping: the section of the override file that renames its values.
     """
     return Field(
@@ -179,7 +174,6 @@ def copy(
         fixed=fixed,
         unordered=unordered,
         at_least=at_least,
-        may_differ=may_differ,
         default=default,
         mapping=mapping,
     )

@@ -82,7 +82,7 @@ class FloatingIP(NeutronType):
     path, item, items = "/floatingips", "floatingip", "floatingips"
     fields = (
         ref("floating_network_id", to="network"),
-        copy("floating_ip_address", fixed=True, may_differ=True),
+        copy("floating_ip_address", fixed=True),
         ref("project_id", to="project"),
         ref("port_id", to="port", fixed=False),
         copy("fixed_ip_address"),

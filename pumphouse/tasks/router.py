@@ -56,6 +56,7 @@ class Router(NeutronType):
         copy("tags", unordered=True, default=[]),
         *STANDARD,
         drop("flavor_id", why="which driver serves a router is the destination's to choose"),
+        drop("external_fixed_ips", why="its gateway's addresses are of the other cloud's ranges"),
         drop("external_gateways", why="the first one is carried as external_gateway_info"),
         drop("enable_default_route_bfd", why="it belongs to several gateways"),
         drop("enable_default_route_ecmp", why="it belongs to several gateways"),
@@ -105,7 +106,6 @@ class Router(NeutronType):
             "qos_policy_id": gateway.get("qos_policy_id") or body.get("qos_policy_id"),
             "conntrack_helpers": body.get("conntrack_helpers") or [],
             "more_gateways": len(body.get("external_gateways") or ()) > 1,
-            "status": body.get("status"),
         }
 
     # -- deciding
@@ -120,7 +120,7 @@ class Router(NeutronType):
         if facts["gateway_ips"]:
             yield Problem(
                 severity=Severity.LOST,
-                field="external_gateway_info",
+                field="external_fixed_ips",
                 summary=f"its address outside, {', '.join(facts['gateway_ips'])}, is not kept",
                 next_step="Open firewalls for the new one, which the destination chooses.",
             )

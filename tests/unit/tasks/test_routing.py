@@ -110,7 +110,7 @@ def test_a_router_comes_with_gateway_interfaces_and_routes(tenancy, networks, ro
 def test_what_a_router_loses_is_told(tenancy, router):
     resource = tenancy.resource("router", router)
     (problem,) = ROUTER.refuse(resource, tenancy.seen)
-    assert (problem.severity, problem.field) == (Severity.LOST, "external_gateway_info")
+    assert (problem.severity, problem.field) == (Severity.LOST, "external_fixed_ips")
     assert resource.facts["gateway_ips"][0] in problem.summary
 
 
