@@ -132,7 +132,7 @@ class Application(cliff.app.App):
         return command.run(parser.parse_args(rest))
 
     def _unknown(self, argv: list[str]) -> UsageError:
-        words = [word for word in argv if not word.startswith("-")]
+        words = list(itertools.takewhile(lambda word: not word.startswith("-"), argv))
         group = [name for name, _ in self.command_manager if words and name.split()[0] == words[0]]
         near = sorted(group) or (self.get_fuzzy_matches(words[0]) if words else [])
         return UsageError(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 from collections.abc import Iterable
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pumphouse.cli.running import Running, expected, status_of
+from pumphouse.cli.running import Running, expected, outcome, status_of
 from pumphouse.cli.text import listed, one_line
 from pumphouse.config import CONFIG_FILE_VARIABLE, load, state_directory
 from pumphouse.errors import UsageError
@@ -90,9 +91,7 @@ class Demo(Running):
         ended, _ = self.carry_out(
             parsed, started.id, expected(plan, service.registry), lambda **how: service.run(started.id, **how)
         )
-        self._line(
-            f"Migration {ended.id}: {ended.state}{f', {one_line(ended.reason)}' if ended.reason else ''}"
-        )
+        self._line(outcome(ended))
         return ended
 
     def _report(self, service: Pumphouse, migration: MigrationRecord) -> None:
@@ -101,14 +100,15 @@ class Demo(Running):
         summarise(service.report(migration.id), self.out_console)
 
     def _next(self, running: process.Running, id: str) -> None:
+        where = shlex.quote(str(running.directory))
         rows = (
-            (f". {running.env}", "use these clouds in this shell"),
+            (f". {shlex.quote(str(running.env))}", "use these clouds in this shell"),
             (f"pumphouse migrate tenant {TENANT}", "the second run, which has nothing to do"),
             (f"pumphouse migration report {id}", "what was kept, changed and lost, field by field"),
             (f"pumphouse migration verify {id}", "compare both clouds again"),
             (f"pumphouse migration rollback {id}", "take it all back"),
             (f"pumphouse plan tenant {TENANT} --mermaid", "the plan as a graph"),
-            (f"pumphouse devcloud stop --directory {running.directory}", "stop the clouds"),
+            (f"pumphouse devcloud stop --directory {where}", "stop the clouds"),
         )
         for command, meaning in rows:
             self.out_console.print(f"  # {meaning}", style="dim")

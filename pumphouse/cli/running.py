@@ -76,16 +76,20 @@ def status_of(migration: MigrationRecord, *, interrupted: bool = False) -> int:
 
 def conclude(command: Base, out: TextIO, service: Pumphouse, migration: MigrationRecord) -> None:
     """Print how it ended, what did not work and the commands that come next."""
-    state = str(migration.state)
-    took = f" in {run_time(migration)}" if run_time(migration) else ""
-    why = f": {one_line(migration.reason)}" if migration.reason else ""
-    how = _ENDS.get(state, f"is {state}")
-    print(f"\nMigration {migration.id} {how}{took}{why}", file=out)
+    print(f"\n{outcome(migration)}", file=out)
     for unit in service.units(migration.id):
         if str(unit.state) in {"FAILED", "SKIPPED"}:
             print(f"  {one_line(unit.kind)}: {one_line(unit.reason) or str(unit.state).lower()}", file=out)
     print("\nNext:", file=out)
-    next_steps(command, out, [(verb, text) for verb, text in _NEXT.get(state, _LOOK)], migration.id)
+    next_steps(command, out, _NEXT.get(str(migration.state), _LOOK), migration.id)
+
+
+def outcome(migration: MigrationRecord) -> str:
+    """How a migration ended, in a line."""
+    state = str(migration.state)
+    took = f" in {run_time(migration)}" if run_time(migration) else ""
+    why = f": {one_line(migration.reason)}" if migration.reason else ""
+    return f"Migration {migration.id} {_ENDS.get(state, f'is {state}')}{took}{why}"
 
 
 def run_time(migration: MigrationRecord) -> str:

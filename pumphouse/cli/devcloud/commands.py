@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,7 @@ class Start(Command):
         running = process.start(directory, words)
         for one, about in sorted(running.clouds.items()):
             self.say(f"{one}: {about['auth_url']}")
-        self.say(f"Use them with: . {running.env}")
+        self.say(f"Use them with: . {shlex.quote(str(running.env))}")
         return 0
 
 

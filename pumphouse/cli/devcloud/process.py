@@ -145,6 +145,7 @@ def _ready(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
         process.stdout.close()
     if line:
         ready: dict[str, Any] = json.loads(line)
+        process.returncode = 0  # it goes on without us; else Python would miss the wait for it
         return ready
     process.kill()
     process.wait()

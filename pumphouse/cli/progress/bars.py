@@ -15,7 +15,7 @@ from rich.text import Text
 from pumphouse.cli.progress.base import Progress
 from pumphouse.cli.progress.plain import story
 from pumphouse.cli.progress.tally import FAILED, ROLLING_BACK, Running, Tally
-from pumphouse.cli.text import duration, explain_dict, one_line
+from pumphouse.cli.text import counted, duration, explain_dict, one_line
 from pumphouse.events import Event, MigrationChanged, StepChanged, UnitChanged
 
 _BAR = 24
@@ -47,6 +47,8 @@ class BarProgress(Progress):
             self._step(event)
         elif isinstance(event, MigrationChanged):
             return  # the command says how it ended
+        elif isinstance(event, UnitChanged) and event.state == "SUCCEEDED":
+            self._unit_done(event)
         else:
             text = story(event, self)
             if text:
@@ -60,9 +62,17 @@ class BarProgress(Progress):
             self._mark("✗", "red", f"{title}: {event.step} failed: {why}")
         elif self.tally.is_taken_back(event):
             self._mark("↶", "yellow", f"{title}: {event.step} taken back")
-        elif self.tally.is_complete(event):
-            took = duration(self.tally.seconds.get(event.resource, 0.0))
-            self._mark("✓", "green", title, took)
+
+    def _unit_done(self, event: UnitChanged) -> None:
+        """One line for a unit rather than for each resource: a tenant has hundreds of them."""
+        members = len(self.tally.members.get(event.unit, ()))
+        text = one_line(self.tally.unit(event.unit))
+        if ":" not in event.unit:
+            text += f": {counted(members, 'resource')}"
+        elif members > 1:
+            text += f" and {counted(members - 1, 'resource')} of its own"
+        took = (event.at - self.tally.begun.get(event.unit, event.at)).total_seconds()
+        self._mark("✓", "green", text, duration(took))
 
     def _mark(self, mark: str, colour: str, text: str, after: str = "") -> None:
         line = Text.assemble((mark, colour), " ", text)

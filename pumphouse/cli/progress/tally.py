@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from pumphouse.events import Event, MigrationChanged, StepChanged, StepProgressed
+from pumphouse.events import Event, MigrationChanged, StepChanged, StepProgressed, UnitChanged
 from pumphouse.model import Ref
 
 # TaskFlow's words for an atom.
@@ -48,12 +48,17 @@ class Tally:
     complete: set[str] = field(default_factory=set)
     seconds: dict[str, float] = field(default_factory=dict)
     reverted: set[str] = field(default_factory=set)
+    begun: dict[str, datetime] = field(default_factory=dict)
+    members: dict[str, set[str]] = field(default_factory=dict)
 
     def take(self, event: Event) -> None:
         """Count an event."""
         if isinstance(event, MigrationChanged):
             self.state = event.state
+        elif isinstance(event, UnitChanged):
+            self.begun.setdefault(event.unit, event.at)
         elif isinstance(event, StepChanged):
+            self.members.setdefault(event.unit, set()).add(event.resource)
             self._step(event)
         elif isinstance(event, StepProgressed):
             step = self.running.get((event.resource, event.step))
@@ -69,10 +74,10 @@ class Tally:
         """What a person reads for a unit's name, which holds ids: ``server web-1``, ``tenant shop``."""
         if ":" in name:
             return self.title(name)
-        group, _, phase = name.partition(".")
+        group, _, _phase = name.partition(".")
         word, _, identity = group.partition(" ")
         known = self.names.get(f"project:{identity}") if word == "tenant" else None
-        return f"{word} {known or identity}".strip() + (f", part {int(phase) + 1}" if phase.isdigit() else "")
+        return f"{word} {known or identity}".strip()
 
     def is_complete(self, event: StepChanged) -> bool:
         """Whether the event ends the last step of its resource."""

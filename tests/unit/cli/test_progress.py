@@ -92,10 +92,23 @@ def test_json_lines_hold_the_events_and_nothing_else(capsys):
     assert capsys.readouterr().err == "a word\n"
 
 
-def test_bars_leave_what_was_done_behind():
-    text = shown(Style.BARS, [*moved("network:1", "web"), *moved("server:2", "[bold]")])
-    assert "✓ network web  1.0 s" in text
-    assert "✓ server [bold]  1.5 s" in text
+def test_bars_leave_a_line_for_each_unit_behind():
+    def unit(name, state):
+        return UnitChanged(migration="m-1", unit=name, state=state)
+
+    text = shown(
+        Style.BARS,
+        [
+            unit("tenant 1.0", "RUNNING"),
+            *moved("network:1", "web"),
+            *moved("server:2", "[bold]"),
+            unit("tenant 1.0", "SUCCEEDED"),
+            unit("server:2", "SUCCEEDED"),
+        ],
+        tally(names={"project:1": "shop"}),
+    )
+    assert "✓ tenant shop: 2 resources  0.0 s" in text
+    assert "✓ server [bold]  0.0 s" in text
 
 
 def test_what_is_cleaned_up_after_does_not_count_as_undone():
@@ -121,7 +134,7 @@ def test_a_reader_that_went_away_stops_nothing():
 
 @pytest.mark.parametrize(
     ("unit", "label"),
-    [("server:2", "server db"), ("tenant 7.1", "tenant shop, part 2"), ("shared.0", "shared, part 1")],
+    [("server:2", "server db"), ("tenant 7.1", "tenant shop"), ("shared.0", "shared")],
 )
 def test_units_are_named_for_people(unit, label):
     assert tally(names={"server:2": "db", "project:7": "shop"}).unit(unit) == label

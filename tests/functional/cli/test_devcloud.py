@@ -1,0 +1,132 @@
+"""The embedded clouds as processes: started, used, listed and stopped; and the demonstration on them."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+
+@pytest.fixture
+def directory(pumphouse, tmp_path):
+    """A directory for clouds, which end with the test."""
+    path = tmp_path / "it's a place"
+    yield path
+    pumphouse("devcloud", "stop", "--directory", str(path))
+
+
+def in_shell(directory, command):
+    """What an operator would copy: the env file, then the command."""
+    return subprocess.run(
+        ["sh", "-c", f". {shlex.quote(str(directory / 'env'))}; {command}"],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def test_clouds_run_in_the_background_until_they_are_stopped(pumphouse, directory, tmp_path):
+    (tmp_path / "little.yaml").write_text("flavors: [{name: tiny.one, ram: 64, vcpus: 1, disk: 0}]")
+    started = pumphouse(
+        "devcloud", "start", "east", "--fill", "east=little.yaml", "--directory", str(directory)
+    )
+    assert (started.returncode, started.stderr) == (0, "")
+
+    listed = json.loads(pumphouse("devcloud", "status", "--directory", str(directory), "-f", "json").stdout)
+    assert [row["Name"] for row in listed] == ["east"]
+    process = psutil.Process(listed[0]["Process"])
+    assert process.is_running()
+    assert (directory / "clouds.yaml").stat().st_mode & 0o077 == 0
+    assert (directory / "pumphouse.conf").stat().st_mode & 0o077 == 0
+
+    flavors = in_shell(directory, "pumphouse inventory east --type flavor -f value -c Name")
+    assert (flavors.stdout.split(), flavors.stderr) == (["tiny.one"], "")
+
+    again = pumphouse("devcloud", "start", "--directory", str(directory))
+    assert again.returncode == 2
+    assert "already: east" in again.stderr
+
+    assert pumphouse("devcloud", "stop", "--directory", str(directory)).stdout == "Stopped.\n"
+    assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    assert "No clouds run" in pumphouse("devcloud", "stop", "--directory", str(directory)).stdout
+    assert pumphouse("devcloud", "status", "--directory", str(directory)).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--fill", "source"), "NAME=FILE"),
+        (("--fill", "source=missing.yaml"), "missing.yaml"),
+        (("--idle-exit", "soon"), "soon"),
+        (("--timing", "paint=1"), "paint"),
+    ],
+)
+def test_what_cannot_be_started_is_told(pumphouse, directory, words, told):
+    ended = pumphouse("devcloud", "start", "--directory", str(directory), *words)
+    assert ended.returncode in {1, 2}
+    assert len(ended.stderr.splitlines()) == 1
+    assert told in ended.stderr
+
+
+def test_a_process_that_has_got_the_number_since_is_not_stopped(pumphouse, directory):
+    directory.mkdir()
+    (directory / "devcloud.json").write_text(json.dumps({"pid": os.getpid(), "clouds": {}}))
+    assert "No clouds run" in pumphouse("devcloud", "stop", "--directory", str(directory)).stdout
+
+
+def test_the_demo_shows_a_migration_and_what_to_try_next(pumphouse, process, directory):
+    """And a second one starts afresh. What it says to copy does what it says."""
+    quick = [
+        word
+        for kind in ("build", "suspend", "volume", "upload", "image")
+        for word in ("--timing", f"{kind}=0.1")
+    ]
+    with process("demo", "--directory", str(directory), *quick) as demo:
+        out, err = demo.communicate(timeout=110)
+    assert (demo.returncode, err) == (0, "")
+    for shown in (
+        "web-1",
+        "52 resources to work on",
+        "server db-1: done in",
+        ": verified",
+        "keeps its password",
+    ):
+        assert shown in out
+    source, destination = (
+        re.search(rf"^{name}: (\S+)$", out, re.MULTILINE)[1] for name in ("source", "destination")
+    )
+    assert {
+        cloud["auth"]["auth_url"]
+        for cloud in yaml.safe_load((directory / "clouds.yaml").read_text())["clouds"].values()
+    } == {
+        source,
+        destination,
+    }
+    commands = [
+        line.strip()
+        for line in out.partition("What to try next")[2].splitlines()
+        if line.startswith("  pump")
+    ]
+    second, report, verify, rollback, graph, stop = commands
+    assert "Nothing to do" in in_shell(directory, f"{second} --yes").stdout
+    for command in (report, verify, graph):
+        assert in_shell(directory, command).returncode == 0, command
+    assert "was rolled back" in in_shell(directory, f"{rollback} --yes").stdout
+
+    first = json.loads((directory / "devcloud.json").read_text())["pid"]
+    assert in_shell(directory, stop).stdout == "Stopped.\n"
+    assert not psutil.pid_exists(first)
+
+
+def test_the_demo_removes_nothing_that_is_not_its_own(pumphouse, tmp_path):
+    (tmp_path / "letters").write_text("dear")
+    ended = pumphouse("demo", "--directory", str(tmp_path))
+    assert ended.returncode == 2
+    assert "not empty" in ended.stderr
+    assert Path("letters").read_text() == "dear"
