@@ -1,4 +1,4 @@
-"""``/_devcloud``: faults, holds, counts, writes, state and expired tokens, for tests in other processes."""
+"""``/_devcloud``: faults, holds, counts, writes, state, filling and expired tokens, for other processes."""
 
 from __future__ import annotations
 
@@ -86,3 +86,18 @@ def state(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
 def expire_tokens(cloud: DevCloud, request: ApiRequest) -> None:
     """Every token ends now."""
     cloud.expire_tokens()
+
+
+@ADMIN.route("POST", "/fill", status=204, locked=False)
+def fill_cloud(cloud: DevCloud, request: ApiRequest) -> None:
+    """Make all that a description names (see fill.py); 400 with what the cloud refuses of it."""
+    # fill.py needs the services, which need this module's neighbours.
+    from pumphouse.devcloud.client import ApiError
+    from pumphouse.devcloud.fill import fill
+
+    try:
+        fill(cloud, request.json_object())
+    except ApiError as error:
+        raise bad_request(str(error)) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise bad_request(f"the description is wrong: {error!r}") from error

@@ -26,7 +26,7 @@ SERVERS = COMPUTE.table(
     "servers",
     indexes=("project_id", "name", "host"),
     label=("name",),
-    volatile=("launched_at", "reservation_id", "terminated_at"),
+    volatile=("host", "launched_at", "reservation_id", "terminated_at"),
 )
 
 DISKS = "disks"

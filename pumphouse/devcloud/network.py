@@ -112,6 +112,13 @@ class Networks(Collection):
     not_found_type = "NetworkNotFound"
     indexes = ("name", "provider:segmentation_id")
     admin_only = frozenset(_PROVIDER)
+
+    @staticmethod
+    def chosen(row: Row) -> tuple[str, ...]:
+        """The segment, of which the next free one is taken."""
+        del row
+        return ("provider:segmentation_id",)
+
     attributes = (
         *STANDARD,
         *read_only(
@@ -192,9 +199,8 @@ class Networks(Collection):
     def _free_physical(self, cloud: DevCloud, kind: str) -> str:
         """External networks that name no physical network each get one of their own."""
         taken = {row[_PROVIDER[1]] for row in self.table(cloud) if row[_PROVIDER[0]] == kind == "flat"}
-        return next(
-            name for name in ("public", *(f"public{n}" for n in range(2, 1 << 16))) if name not in taken
-        )
+        names = itertools.chain(["public"], (f"public{n}" for n in itertools.count(2)))
+        return next(name for name in names if name not in taken)
 
     def change(self, call: Call, row: Row, changes: dict[str, Any]) -> None:
         """Sharing is changed through the RBAC policies; provider attributes stay."""

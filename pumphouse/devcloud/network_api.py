@@ -85,11 +85,18 @@ class Collection:
             indexes=("project_id", *self.indexes),
             label=self.label,
             volatile=("created_at", "updated_at", "revision_number"),
+            chosen=self.chosen,
         )
         self._route()
         COLLECTIONS[self.plural] = self
 
     # What a resource adds
+
+    @staticmethod
+    def chosen(row: Row) -> tuple[str, ...]:
+        """The fields whose values the cloud chose at random, which a comparison of states leaves out."""
+        del row
+        return ()
 
     def build(self, call: Call, values: dict[str, Any]) -> Row:
         """The new row of checked values; raises what forbids it."""

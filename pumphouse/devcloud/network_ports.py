@@ -99,6 +99,13 @@ class Ports(Collection):
         Attribute(name="binding:profile", check=or_none(any_mapping), default={}, policy=True),
     )
 
+    @staticmethod
+    def chosen(row: Row) -> tuple[str, ...]:
+        """Where it is bound, and the MAC of a port that the network service made for itself."""
+        if str(row["device_owner"]).startswith("network:"):
+            return ("binding:host_id", "mac_address")
+        return ("binding:host_id",)
+
     # Creation
 
     def build(self, call: Call, values: dict[str, Any]) -> Row:

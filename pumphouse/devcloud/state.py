@@ -65,7 +65,7 @@ def _plain(value: Any) -> Any:
 
 
 def _stable(table: Table, row: Row) -> Row:
-    left_out = VOLATILE | set(table.spec.volatile)
+    left_out = VOLATILE | set(table.spec.volatile) | set(table.spec.chosen(row))
     return {key: _plain(value) for key, value in row.items() if key not in left_out}
 
 
@@ -73,10 +73,16 @@ def _replace(value: Any, symbols: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
         return {_replace(key, symbols): _replace(item, symbols) for key, item in value.items()}
     if isinstance(value, list):
-        return [_replace(item, symbols) for item in value]
+        replaced = [_replace(item, symbols) for item in value]
+        # A list of nothing but ids is a set: a group's members, a port's security groups.
+        return sorted(replaced) if value and all(_known(item, symbols) for item in value) else replaced
     if isinstance(value, str):
         return symbols.get(value) or _ID.sub(lambda match: symbols.get(match[0], match[0]), value)
     return value
+
+
+def _known(value: Any, symbols: Mapping[str, str]) -> bool:
+    return isinstance(value, str) and value in symbols
 
 
 def _symbols(tables: Mapping[str, Table]) -> dict[str, str]:
@@ -91,8 +97,10 @@ def _symbols(tables: Mapping[str, Table]) -> dict[str, str]:
             row_id = row.get("id")
             if isinstance(row_id, str):
                 label = "/".join(str(row[part]) for part in table.spec.label if row.get(part))
-                labels[row_id] = f"{name}:{label}"
-                contents[row_id] = _stable(table, row)
+                # A quota has its project's id, and no name of its own.
+                if label not in ("", row_id) or row_id not in labels:
+                    labels[row_id] = f"{name}:{label or row_id}"
+                    contents[row_id] = _stable(table, row)
     groups = _grouped(labels)
     colours = dict(labels)
     if any(len(group) > 1 for group in groups.values()):
