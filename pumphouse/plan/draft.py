@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import networkx as nx
 
@@ -90,6 +89,11 @@ class Draft:
             return node.destination.ref.id if node.destination else None
         return self.known.get(ref)
 
+    def symbol(self, ref: Ref) -> str | None:
+        """As :meth:`lookup`; what the plan is to create has a symbol, which equals no id."""
+        found = self.lookup(ref)
+        return f"new {ref}" if found is None and ref in self.nodes else found
+
     def want(self, node: Node) -> Want:
         """A node as it shall be, with the ids that are known by now."""
         resource = node.resource
@@ -100,12 +104,4 @@ class Draft:
             fields=kind.resolve(resource.fields, self.lookup),
             project_id=self.lookup(Ref("project", project)) if project else None,
             secrets={},
-        )
-
-    def complete(self, fields: Mapping[str, Any], kind: ResourceType) -> bool:
-        """Whether every id in the fields has a counterpart on the destination by now."""
-        return all(
-            self.lookup(found.ref) is not None
-            for found in kind.references(fields)
-            if not found.field.optional
         )

@@ -60,7 +60,7 @@ class Flavor(Toy):
     fields = (
         key("name", mapping="flavors"),
         copy("ram"),
-        ref("access", to="project", optional=True, at_least=True),
+        ref("access", to="project", optional=True, at_least=True, fixed=False),
     )
 
 

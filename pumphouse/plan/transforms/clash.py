@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from pumphouse.model import Action, Ref
+from pumphouse.model import Action
 from pumphouse.plan.draft import Draft, Node
 from pumphouse.resource import Adopt, Policy, Problem, Severity
 
@@ -43,7 +43,4 @@ def _target(draft: Draft, node: Node) -> Any:
     if node.action is Action.BLOCKED or not (kind.adopt is Adopt.ALWAYS or renamed):
         return None
 
-    def symbol(ref: Ref) -> str:
-        return draft.lookup(ref) or f"new {ref}"
-
-    return kind.identity(kind.resolve(node.resource.fields, symbol))
+    return kind.identity(kind.resolve(node.resource.fields, draft.symbol))

@@ -99,7 +99,7 @@ def _decide(draft: Draft, node: Node, there: Resource) -> None:
         node.action, node.reason = Action.REUSE, f"mapped to {there.name!r}"
         return
     found = _differences(draft, node, kind, there)
-    if node.ours or kind.adopt is Adopt.SET:
+    if node.ours or kind.adopt is Adopt.SET or (kind.adopt is Adopt.SAME and _only_adds(kind, found)):
         _update(node, kind, found)
     elif kind.adopt is Adopt.NEVER:
         node.block(
@@ -132,18 +132,24 @@ def _decide(draft: Draft, node: Node, there: Resource) -> None:
 
 def _differences(draft: Draft, node: Node, kind: ResourceType, there: Resource) -> tuple[Difference, ...]:
     """What differs, but for what may, and for optional references without a counterpart: those are lost."""
-    want = draft.want(node)
+    want = kind.resolve(node.resource.fields, draft.symbol)
     lost = {
         found.field.name
         for found in kind.references(node.resource.fields)
-        if found.field.optional and draft.lookup(found.ref) is None
+        if found.field.optional and not found.field.at_least and draft.symbol(found.ref) is None
     }
     fields = {field.name: field for field in kind.carried()}
     return tuple(
         one
-        for one in differences(kind, want.fields, there.fields)
+        for one in differences(kind, want, there.fields)
         if one.field not in lost and not kind.may_change(fields[one.field], node.resource, there)
     )
+
+
+def _only_adds(kind: ResourceType, found: tuple[Difference, ...]) -> bool:
+    """Whether all that differs is what the destination lacks: to add it changes nothing for others."""
+    additive = {field.name for field in kind.carried() if field.at_least and not field.fixed}
+    return bool(found) and all(one.field in additive for one in found)
 
 
 def _update(node: Node, kind: ResourceType, found: tuple[Difference, ...]) -> None:

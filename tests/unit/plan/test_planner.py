@@ -223,3 +223,12 @@ def test_a_name_that_two_domains_have_is_ambiguous_and_domain_slash_name_is_not(
         plan(here)
     assert "project:p9" not in actions(plan(here, names=("Default/shop",)))
     assert "project:p9" in actions(plan(here, names=("p9",)))
+
+
+def test_a_flavor_that_is_there_but_not_granted_is_granted():
+    private = one("flavor", "f1", name="small", ram=512, access=["p1"])
+    there = destination(one("flavor", "F", name="small", ram=512, access=["other"]))
+    made = plan(source_with(private), there)
+    flavor = made.by_ref[Ref("flavor", "f1")]
+    assert (flavor.action, flavor.changed) == (Action.UPDATE, ("access",))
+    assert Ref("project", "p1") in flavor.needs
