@@ -88,7 +88,9 @@ class Migrating:
             return self._cancelled(place)
 
     def roll_back(self) -> MigrationRecord:
-        """Take everything back."""
+        """Take everything back. What was taken back already stays so."""
+        if self._record.state is MigrationState.ROLLED_BACK:
+            return self._record
         with self._at_work(MigrationState.ROLLING_BACK) as place:
             left = Rollback(place, control=self._control, jobs=self._jobs).all()
             if self._control.stop.is_set():

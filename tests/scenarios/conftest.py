@@ -1,0 +1,72 @@
+"""A tenant of the demonstration on a pair of embedded clouds, and pumphouse to move it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pumphouse import config
+from pumphouse.devcloud import DevCloud
+from pumphouse.devcloud.fill import fill
+from pumphouse.model import Scope, ScopeKind
+from pumphouse.plan.document import Plan
+from pumphouse.service import Pumphouse
+from pumphouse.store.migrations import MigrationRecord
+
+DESCRIPTIONS = Path(__file__).parents[2] / "etc" / "pumphouse" / "devcloud"
+
+
+@dataclass
+class Site:
+    """Two clouds, what is configured for them, and the application."""
+
+    source: DevCloud
+    destination: DevCloud
+    app: Pumphouse
+    config_file: Path
+
+    def plan(self, *names: str, kind: ScopeKind = ScopeKind.TENANT, **options: Any) -> Plan:
+        scope = Scope(kind=kind, names=names or ("shop",))
+        return self.app.plan(scope, source="source", destination="destination", **options)
+
+    def migrate(self, *names: str, **options: Any) -> MigrationRecord:
+        record = self.app.start(self.plan(*names), check_fresh=False)
+        return self.app.run(record.id, **options)
+
+    def states(self) -> tuple[Any, Any]:
+        """What both clouds hold, but for one thing: only the first time does an image keep its id, which a
+        cloud gives to no other again, and so only then is its marker an id of that cloud.
+        """
+        states = self.source.state(), self.destination.state()
+        for image in states[1]["tables"]["images"]:
+            image["properties"].pop("pumphouse_source", None)
+        return states
+
+    def writes(self) -> int:
+        return sum(len(cloud.counts.writes) for cloud in (self.source, self.destination))
+
+
+@pytest.fixture
+def site(cloud_pair, tmp_path) -> Iterator[Site]:
+    """The demonstration's clouds, filled."""
+    fill(cloud_pair.source, DESCRIPTIONS / "demo-source.yaml")
+    fill(cloud_pair.destination, DESCRIPTIONS / "demo-destination.yaml")
+    path = tmp_path / "pumphouse.conf"
+    path.write_text(
+        f"""
+[store]
+url = sqlite:///{tmp_path / "store" / "pumphouse.db"}
+[engine]
+poll_interval = 0.05
+[cloud:source]
+keystone_database = {cloud_pair.source.keystone_database_url}
+[cloud:destination]
+keystone_database = {cloud_pair.destination.keystone_database_url}
+"""
+    )
+    with Pumphouse.open(config.load([path])) as app:
+        yield Site(cloud_pair.source, cloud_pair.destination, app, path)

@@ -1,0 +1,179 @@
+"""A migration that is killed, paused, cancelled or fails ends as if it had not been, or says what is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import openstack
+import pytest
+
+from pumphouse import errors
+from pumphouse.engine.control import Control
+from pumphouse.events import StepChanged
+from pumphouse.store.states import MigrationState, UnitState
+
+
+def migrating(site, *arguments):
+    """Pumphouse in a process of its own."""
+    command = [sys.executable, "-m", "pumphouse", "--config-file", str(site.config_file), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def wait_for(condition, *, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.02)
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("share", [0.1, 0.35, 0.6, 0.9])
+def test_a_killed_migration_resumes_to_the_same_end(site, share, when):
+    before = site.states()
+    site.destination.counts.reset()
+    record = site.migrate()
+    reference, writes = site.states(), len(site.destination.counts.writes)
+    site.app.rollback(record.id)
+    assert site.states() == before
+    site.destination.counts.reset()
+    site.destination.holds.set(nth=max(1, int(writes * share)), when=when)
+    process = migrating(site, "migrate", "tenant", "shop", "--yes", "--progress", "none")
+    try:
+        site.destination.holds.wait_held(timeout=60)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    site.destination.holds.release()
+    killed = site.app.migration("last")
+    assert killed.id != record.id
+    assert killed.state is MigrationState.RUNNING
+    assert site.app.resume(killed.id).state is MigrationState.SUCCEEDED
+    assert site.states() == reference
+    assert site.app.rollback(killed.id).state is MigrationState.ROLLED_BACK
+    assert site.states() == before
+
+
+def pausing(control, *, step):
+    """A listener that asks for a pause when a step of this name begins."""
+
+    def listener(event):
+        if isinstance(event, StepChanged) and event.step == step and event.state == "RUNNING":
+            control.pause()
+
+    return listener
+
+
+@pytest.mark.parametrize("step", ["transfer", "quiesce", "boot", "settle"])
+def test_a_paused_migration_goes_on_where_it_was(site, step):
+    control = Control()
+    paused = site.migrate(control=control, listener=pausing(control, step=step))
+    assert paused.state is MigrationState.PAUSED
+    finished = {unit.name for unit in site.app.units(paused.id) if unit.state is UnitState.SUCCEEDED}
+    assert site.app.resume(paused.id).state is MigrationState.SUCCEEDED
+    assert finished < {unit.name for unit in site.app.units(paused.id)}
+
+
+def test_another_process_can_ask_for_a_pause(site):
+    site.destination.timings["build"] = 2.0
+    process = migrating(site, "migrate", "tenant", "shop", "--yes", "--progress", "none")
+    wait_for(lambda: [one for one in site.app.migrations() if one.state is MigrationState.RUNNING])
+    identity = site.app.migration("last").id
+    site.app.pause(identity)
+    assert process.wait(timeout=60) == 3
+    assert site.app.migration(identity).state is MigrationState.PAUSED
+    site.destination.timings["build"] = 0.02
+    assert site.app.resume(identity).state is MigrationState.SUCCEEDED
+
+
+def test_a_cancelled_migration_takes_back_what_had_not_ended(site):
+    control = Control()
+
+    def listener(event):
+        if isinstance(event, StepChanged) and event.step == "boot" and event.state == "RUNNING":
+            control.cancel()
+
+    before = site.states()
+    cancelled = site.migrate(control=control, listener=listener)
+    assert cancelled.state is MigrationState.CANCELLED
+    unfinished = [unit for unit in site.app.units(cancelled.id) if unit.state is UnitState.ROLLED_BACK]
+    assert any(unit.kind.startswith("server") for unit in unfinished)
+    assert all(server_runs(site, unit.kind.removeprefix("server ")) for unit in unfinished)
+    assert site.app.rollback(cancelled.id).state is MigrationState.ROLLED_BACK
+    assert site.states() == before
+
+
+def server_runs(site, name):
+    """Whether the source's server is as it was found: all but app-2 were running."""
+    server = openstack.connect(cloud="source").compute.find_server(name, all_projects=True)
+    return server is None or server.status == ("SHUTOFF" if name == "app-2" else "ACTIVE")
+
+
+def test_one_server_that_fails_leaves_the_others_done_and_retry_completes_it(site):
+    site.destination.faults.add("server_error", path="web-1")
+    record = site.migrate()
+    assert record.state is MigrationState.PARTIAL
+    assert "server web-1" in record.reason or "server" in record.reason
+    failed = [unit for unit in site.app.units(record.id) if unit.state is UnitState.FAILED]
+    assert [unit.kind for unit in failed] == ["server web-1"]
+    error = failed[0].error
+    assert error["resource"].startswith("server 'web-1'")
+    assert error["cloud"] == "destination"
+    assert error["next_step"]
+    source = openstack.connect(cloud="source")
+    assert source.compute.find_server("web-1", all_projects=True).status == "ACTIVE"
+    assert site.app.retry(record.id).state is MigrationState.SUCCEEDED
+    assert site.plan().nothing_to_do
+
+
+def test_a_roll_back_after_a_retry_takes_both_tries_back(site):
+    before = site.states()
+    site.destination.faults.add("server_error", path="web-1")
+    record = site.migrate()
+    site.app.retry(record.id)
+    assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert site.states() == before
+
+
+def test_what_cannot_be_removed_is_listed_and_removed_by_a_second_roll_back(site):
+    before = site.states()
+    record = site.migrate()
+    fault = site.destination.faults.add(
+        "status", method="DELETE", path="/network/v2.0/networks/*", code=409, times=0
+    )
+    incomplete = site.app.rollback(record.id)
+    assert incomplete.state is MigrationState.ROLLBACK_INCOMPLETE
+    assert "network" in incomplete.reason
+    site.destination.faults.clear()
+    assert fault.hits
+    assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert site.states() == before
+
+
+def test_two_runs_of_one_tenant_at_once_are_refused_with_the_first_ones_id(site):
+    started = threading.Event()
+    go_on = threading.Event()
+
+    def listener(event):
+        if isinstance(event, StepChanged) and event.step == "quiesce":
+            started.set()
+            go_on.wait(30)
+
+    plan = site.plan()
+    first = site.app.start(plan, check_fresh=False)
+    second = site.app.start(plan, check_fresh=False)
+    thread = threading.Thread(target=lambda: site.app.run(first.id, listener=listener))
+    thread.start()
+    try:
+        assert started.wait(60)
+        with pytest.raises(errors.MigrationBusy, match=first.id):
+            site.app.run(second.id)
+    finally:
+        go_on.set()
+        thread.join()
+    assert site.app.migration(first.id).state is MigrationState.SUCCEEDED
