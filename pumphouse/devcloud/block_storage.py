@@ -107,7 +107,7 @@ def _admins(request: ApiRequest, row: Row) -> dict[str, Any]:
 def _attachment(request: ApiRequest, row: Row, one: Row) -> dict[str, Any]:
     return {
         "id": row["id"],
-        "attachment_id": one["id"],
+        "attachment_id": one["attachment_id"],
         "volume_id": row["id"],
         "server_id": one["server_id"],
         "host_name": one["host"] if request.token.is_admin else None,

@@ -270,8 +270,8 @@ def _roll_detaching(cloud: DevCloud, request: ApiRequest, row: Row, given: dict[
 def _detach(cloud: DevCloud, request: ApiRequest, row: Row, given: dict[str, Any]) -> None:
     wanted = given.get("attachment_id")
     for one in list(row["attachments"]):
-        if wanted in (None, one["id"]):
-            detach(cloud, row["id"], attachment_id=one["id"])
+        if wanted in (None, one["attachment_id"]):
+            detach(cloud, row["id"], attachment_id=one["attachment_id"])
 
 
 # Manage and unmanage: a volume's file comes from, or goes back to, what no record names

@@ -108,7 +108,7 @@ def act(cloud: DevCloud, request: ApiRequest, snapshot_id: str) -> Response:
 
 def _attachment(volume: Row, one: Row) -> dict[str, Any]:
     return {
-        "id": one["id"],
+        "id": one["attachment_id"],
         "status": "attached",
         "instance": one["server_id"],
         "volume_id": volume["id"],
@@ -175,6 +175,6 @@ def _find(cloud: DevCloud, request: ApiRequest, attachment_id: str) -> tuple[Row
     by = None if request.token.is_admin else ("project_id", request.token.project_id)
     for row in cloud.table(VOLUMES).walk(by=by):
         for one in row["attachments"]:
-            if one["id"] == attachment_id:
+            if one["attachment_id"] == attachment_id:
                 return row, one
     raise not_found(f"Volume attachment could not be found with filter: attachment_id = {attachment_id}.")

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from pumphouse.devcloud.cloud import DevCloud
 
 State = dict[str, Any]
-VOLATILE = frozenset({"created_at", "updated_at", "launched_at", "terminated_at", "revision_number"})
+VOLATILE = frozenset(
+    {"created_at", "updated_at", "launched_at", "terminated_at", "revision_number"}
+    # Attachments lie within volumes and servers and have no symbols.
+    | {"attachment_id", "attached_at", "bdm_id"}
+)
 _ID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
 _ROUNDS = 4
 
@@ -51,12 +55,12 @@ def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _plain(value: Any) -> Any:
-    """The value in JSON's types."""
+def _plain(value: Any, left_out: Container[str] = ()) -> Any:
+    """The value in JSON's types; what has these names is left out, however deep it lies."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item, left_out) for key, item in value.items() if key not in left_out}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item, left_out) for item in value]
     if isinstance(value, set | frozenset):
         return sorted((_plain(item) for item in value), key=_text)
     if isinstance(value, datetime):
@@ -66,7 +70,7 @@ def _plain(value: Any) -> Any:
 
 def _stable(table: Table, row: Row) -> Row:
     left_out = VOLATILE | set(table.spec.volatile) | set(table.spec.chosen(row))
-    return {key: _plain(value) for key, value in row.items() if key not in left_out}
+    return {key: _plain(value, VOLATILE) for key, value in row.items() if key not in left_out}
 
 
 def _replace(value: Any, symbols: Mapping[str, str]) -> Any:

@@ -264,13 +264,13 @@ def attach(
     """The volume is in use by a server."""
     row = volume_of(cloud, volume_id)
     attachment = {
-        "id": attachment_id,
+        "attachment_id": attachment_id,
         "server_id": server_id,
         "device": device,
         "host": host,
         "attached_at": cloud.now(),
     }
-    others = [one for one in row["attachments"] if one["id"] != attachment_id]
+    others = [one for one in row["attachments"] if one["attachment_id"] != attachment_id]
     touch(cloud, VOLUMES, row, status="in-use", attachments=[*others, attachment])
 
 
@@ -279,7 +279,7 @@ def detach(cloud: DevCloud, volume_id: str, *, attachment_id: str) -> None:
     row = cloud.table(VOLUMES).get(volume_id)
     if row is None:
         return
-    left = [one for one in row["attachments"] if one["id"] != attachment_id]
+    left = [one for one in row["attachments"] if one["attachment_id"] != attachment_id]
     held = row["status"] in ("in-use", "attaching", "detaching", "reserved")
     status = ("in-use" if left else "available") if held else row["status"]
     touch(cloud, VOLUMES, row, status=status, attachments=left)

@@ -51,6 +51,23 @@ def test_state_names_instead_of_ids_and_shows_files_by_digest(conn, cloud, admin
     assert cloud.state() != state
 
 
+def test_an_attachment_made_anew_is_the_same(conn, cloud):
+    volume = conn.block_storage.create_volume(size=1, name="data")
+    conn.block_storage.wait_for_status(volume, "available", interval=0.02, wait=10)
+
+    def attached(device):
+        values = {"instance_uuid": "a-server", "mountpoint": device}
+        conn.block_storage.post(f"/volumes/{volume.id}/action", json={"os-attach": values})
+        state = cloud.state()
+        conn.block_storage.post(f"/volumes/{volume.id}/action", json={"os-detach": {}})
+        return state
+
+    first = attached("/dev/vdb")
+    assert first["tables"]["volumes"][0]["attachments"][0]["server_id"] == "a-server"
+    assert attached("/dev/vdb") == first
+    assert attached("/dev/vdc") != first
+
+
 def test_changes_come_due_in_order_and_chains_keep_their_pace(make_cloud):
     cloud = make_cloud("slow", timings={"build": 0.05, "power": 0.05})
     seen: list[tuple[str, datetime]] = []
