@@ -13,6 +13,7 @@ from pumphouse.model import Action, Ref, Side
 from pumphouse.plan.document import Plan
 from pumphouse.registry import Registry
 from pumphouse.steps import Context, Passwords, Settings
+from pumphouse.store.ids import MigrationIds
 from pumphouse.store.migrations import MigrationRecord
 from pumphouse.store.opening import Store
 
@@ -35,6 +36,7 @@ class Workplace:
     passwords: Passwords
     emit: Listener
     access: Access
+    ids: MigrationIds
 
     def context(self, unit: str = OUTSIDE) -> Context:
         """The context of one unit's steps."""
@@ -43,7 +45,7 @@ class Workplace:
             destination=self.destination,
             scoped=self.access,
             journal=self.store.journal_of(self.migration.id, unit, epoch=self.epoch),
-            ids=self.store.ids_of(self.migration),
+            ids=self.ids,
             claims=self.store.claims_of(self.migration),
             waiting={Side.SOURCE: self.source.waiter, Side.DESTINATION: self.destination.waiter},
             settings=self.settings,

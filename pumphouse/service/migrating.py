@@ -203,6 +203,7 @@ class Migrating:
                         record.id,
                     ),
                     emit=self._emitter(writer),
+                    ids=self._store.ids_of(record),
                     access=Access(destination, self._store.journal_of(record.id, OUTSIDE, epoch=epoch)),
                 )
                 self._writer = writer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -80,23 +80,35 @@ class IdTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationIds:
-    """The id map as the steps of one migration see it: :class:`pumphouse.steps.IdMap`."""
+    """The id map as the steps of one migration see it: :class:`pumphouse.steps.IdMap`.
+
+    What has been found is remembered: a step asks for the ids of all that it refers to. What has not is
+    asked for again, since another migration may be making it.
+    """
 
     table: IdTable
     source: str
     destination: str
     migration: str
+    _known: dict[Ref, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def get(self, ref: Ref) -> str | None:
-        found = self.table.get(self.source, self.destination, ref)
-        return None if found is None else found.destination_id
+        known = self._known.get(ref)
+        if known is None:
+            found = self.table.get(self.source, self.destination, ref)
+            if found is None:
+                return None
+            known = self._known[ref] = found.destination_id
+        return known
 
     def put(self, ref: Ref, destination_id: str, *, made: bool) -> None:
         self.table.put(
             self.source, self.destination, ref, destination_id, migration=self.migration, made=made
         )
+        self._known[ref] = destination_id
 
     def remove(self, ref: Ref) -> None:
+        self._known.pop(ref, None)
         self.table.remove(self.source, self.destination, ref)
 
 

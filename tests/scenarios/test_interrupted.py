@@ -32,8 +32,7 @@ def wait_for(condition, *, seconds=60):
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("share", [0.1, 0.35, 0.6, 0.9])
+@pytest.mark.parametrize(("share", "when"), [(0.35, "before"), (0.6, "after"), (0.9, "after")])
 def test_a_killed_migration_resumes_to_the_same_end(site, share, when):
     before = site.states()
     site.destination.counts.reset()

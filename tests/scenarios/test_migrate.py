@@ -93,7 +93,8 @@ def test_after_a_roll_back_it_can_be_done_again(site):
     record = site.migrate()
     reference = site.states()
     site.app.rollback(record.id)
-    assert site.app.retry(record.id).state is MigrationState.SUCCEEDED
+    again = site.app.retry(record.id)
+    assert (again.state, again.reason) == (MigrationState.SUCCEEDED, "")
     assert site.states() == reference
 
 
