@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 import cliff.command
 import cliff.lister
@@ -58,9 +58,24 @@ class Command(Base):
 
 
 class Lister(Base, cliff.lister.Lister):
-    """A listing, in each of cliff's formats. ``status`` is the exit status."""
+    """A listing, in each of cliff's formats.
+
+    ``status`` is the exit status. ``wide`` names columns that a table has only with ``--long``: it shall fit
+    a terminal. The other formats always have them all.
+    """
 
     status = 0
+    wide: ClassVar[frozenset[str]] = frozenset()
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """The parser, to which a command adds its arguments."""
+        parser = super().get_parser(prog_name)
+        if self.wide:
+            columns = ", ".join(sorted(self.wide))
+            parser.add_argument(
+                "--long", action="store_true", help=f"put more columns into a table: {columns}"
+            )
+        return parser
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Show it; the exit status."""
@@ -72,6 +87,8 @@ class Lister(Base, cliff.lister.Lister):
         """Rows of a table stay rows, whatever the cells hold; JSON, YAML and CSV have their own ways."""
         if parsed_args.formatter in _FOR_PEOPLE:
             data = [tuple(map(_cell, row)) for row in data]
+        if parsed_args.formatter == "table" and self.wide and not (parsed_args.long or parsed_args.columns):
+            parsed_args.columns = [name for name in column_names if name not in self.wide]
         with _known_columns():
             return super().produce_output(parsed_args, column_names, data)
 

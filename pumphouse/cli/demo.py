@@ -11,9 +11,8 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pumphouse.cli.running import Running, expected, outcome, status_of
+from pumphouse.cli.running import Running, expected, outcome, status_of, what_next
 from pumphouse.cli.text import listed, one_line
-from pumphouse.config import CONFIG_FILE_VARIABLE, load, state_directory
 from pumphouse.errors import UsageError
 from pumphouse.model import Scope, ScopeKind
 
@@ -58,6 +57,8 @@ class Demo(Running):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Show it; the exit status of the migration."""
+        from pumphouse.config import CONFIG_FILE_VARIABLE, load, state_directory
+
         directory = (parsed_args.directory or state_directory() / "demo").absolute()
         self.out_console = self.console(self.out(parsed_args))
         self._title("Starting two clouds on this machine")
@@ -68,15 +69,16 @@ class Demo(Running):
         os.environ["OS_CLIENT_CONFIG_FILE"] = str(running.clouds_yaml)
         os.environ[CONFIG_FILE_VARIABLE] = str(running.conf)
         with self.app.service(load()) as service:
-            migration = self._migrate(service, parsed_args)
+            migration, interrupted = self._migrate(service, parsed_args)
             if str(migration.state) == "SUCCEEDED":
                 self._title("The report")
                 self._report(service, migration)
         self._title("What to try next")
-        self._next(running, migration.id)
-        return status_of(migration)
+        self._next(running, migration)
+        return status_of(migration, interrupted=interrupted)
 
-    def _migrate(self, service: Pumphouse, parsed: argparse.Namespace) -> MigrationRecord:
+    def _migrate(self, service: Pumphouse, parsed: argparse.Namespace) -> tuple[MigrationRecord, bool]:
+        """How it ended, and whether it was interrupted."""
         from pumphouse.cli import summary
 
         self._title(f"The tenant {TENANT} on the source")
@@ -88,28 +90,27 @@ class Demo(Running):
         plan.require_unblocked()
         self._title("The migration")
         started = service.start(plan, check_fresh=False)
-        ended, _ = self.carry_out(
+        ended, interrupted = self.carry_out(
             parsed, started.id, expected(plan, service.registry), lambda **how: service.run(started.id, **how)
         )
         self._line(outcome(ended))
-        return ended
+        return ended, interrupted
 
     def _report(self, service: Pumphouse, migration: MigrationRecord) -> None:
         from pumphouse.cli.report import summarise
 
         summarise(service.report(migration.id), self.out_console)
 
-    def _next(self, running: process.Running, id: str) -> None:
-        where = shlex.quote(str(running.directory))
-        rows = (
-            (f". {shlex.quote(str(running.env))}", "use these clouds in this shell"),
-            (f"pumphouse migrate tenant {TENANT}", "the second run, which has nothing to do"),
-            (f"pumphouse migration report {id}", "what was kept, changed and lost, field by field"),
-            (f"pumphouse migration verify {id}", "compare both clouds again"),
-            (f"pumphouse migration rollback {id}", "take it all back"),
+    def _next(self, running: process.Running, migration: MigrationRecord) -> None:
+        done = str(migration.state) == "SUCCEEDED"
+        rows = [(f". {shlex.quote(str(running.env))}", "use these clouds in this shell")]
+        if done:
+            rows.append((f"pumphouse migrate tenant {TENANT}", "the second run, which has nothing to do"))
+        rows += [(f"pumphouse migration {verb} {migration.id}", text) for verb, text in what_next(migration)]
+        rows += [
             (f"pumphouse plan tenant {TENANT} --mermaid", "the plan as a graph"),
-            (f"pumphouse devcloud stop --directory {where}", "stop the clouds"),
-        )
+            (f"pumphouse devcloud stop --directory {shlex.quote(str(running.directory))}", "stop the clouds"),
+        ]
         for command, meaning in rows:
             self.out_console.print(f"  # {meaning}", style="dim")
             self.out_console.print(f"  {command}", soft_wrap=True)

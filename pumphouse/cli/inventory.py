@@ -13,6 +13,8 @@ from pumphouse.cli.parsing import name
 class ListInventory(Lister):
     """List what a cloud holds."""
 
+    wide = frozenset({"Project ID"})
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument("cloud", metavar="CLOUD", type=name, help="the cloud's name in clouds.yaml")

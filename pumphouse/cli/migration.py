@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pumphouse.cli.command import Lister, ShowOne
 from pumphouse.cli.parsing import whole
 from pumphouse.cli.running import run_time
-from pumphouse.cli.text import explain_dict, when
+from pumphouse.cli.text import explain_dict, when, when_short
 
 if TYPE_CHECKING:
     from pumphouse.store.events import EventRecord
@@ -27,6 +27,8 @@ def add_id(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 class ListMigrations(Lister):
     """List migrations, newest first."""
 
+    wide = frozenset({"Took"})
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument("--state", help="only those in this state")
@@ -37,6 +39,7 @@ class ListMigrations(Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         """One row for each."""
+        time = when_short if parsed_args.formatter == "table" else when
         with self.app.service() as service:
             found = service.migrations(state=parsed_args.state, limit=parsed_args.limit)
         columns = ("ID", "State", "Name", "Source", "Destination", "Created", "Took")
@@ -47,7 +50,7 @@ class ListMigrations(Lister):
                 one.name,
                 one.source,
                 one.destination,
-                when(one.created_at),
+                time(one.created_at),
                 run_time(one),
             )
             for one in found

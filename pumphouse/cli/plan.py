@@ -16,8 +16,8 @@ from pumphouse.errors import PlanBlocked
 if TYPE_CHECKING:
     from pumphouse.plan.document import Plan
 
-_COLUMNS = ("Action", "Type", "Name", "Reason")
-_LONG = ("ID", "Destination ID", "Selected", "Changed", "Bytes", "Seconds", "Needs")
+_WIDE = ("ID", "Destination ID", "Selected", "Changed", "Bytes", "Seconds", "Needs")
+_COLUMNS = ("Action", "Type", "Name", "Reason", *_WIDE)
 
 
 class MakePlan(Lister):
@@ -25,6 +25,8 @@ class MakePlan(Lister):
 
     Writes nothing to any cloud. Exits with 4 when the plan is blocked.
     """
+
+    wide = frozenset(_WIDE)
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -39,7 +41,6 @@ class MakePlan(Lister):
         graph = parser.add_mutually_exclusive_group()
         graph.add_argument("--dot", action="store_true", help="print the graph for Graphviz instead")
         graph.add_argument("--mermaid", action="store_true", help="print the graph for Mermaid instead")
-        parser.add_argument("--long", action="store_true", help="list more columns")
         return parser
 
     def run(self, parsed_args: argparse.Namespace) -> int:
@@ -70,27 +71,27 @@ class MakePlan(Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         """The plan's resources, needed ones first; above a table, the summary."""
-        long = parsed_args.long or parsed_args.formatter in {"json", "yaml"}
         if parsed_args.formatter == "table":
             from pumphouse.cli.summary import show
 
             show(self.plan, self.console())
-        return (_COLUMNS + _LONG if long else _COLUMNS), _rows(self.plan, long=long)
+        return _COLUMNS, _rows(self.plan)
 
 
-def _rows(plan: Plan, *, long: bool) -> Iterable[Sequence[Any]]:
+def _rows(plan: Plan) -> Iterable[Sequence[Any]]:
     from pumphouse.cli.summary import name_of
 
     for one in plan.resources:
-        row: tuple[Any, ...] = (str(one.action), one.ref.type, name_of(one), one.reason)
-        if long:
-            row += (
-                one.ref.id,
-                one.destination_id,
-                one.selected,
-                list(one.changed),
-                one.bytes,
-                round(one.seconds, 1),
-                [str(need) for need in one.needs],
-            )
-        yield row
+        yield (
+            str(one.action),
+            one.ref.type,
+            name_of(one),
+            one.reason,
+            one.ref.id,
+            one.destination_id,
+            one.selected,
+            list(one.changed),
+            one.bytes,
+            round(one.seconds, 1),
+            [str(need) for need in one.needs],
+        )

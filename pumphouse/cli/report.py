@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pumphouse.report.model import Report, ResourceReport
     from pumphouse.service import Pumphouse
 
-_COLUMNS = ("Type", "Name", "Outcome", "Field", "Source", "Destination", "Reason")
+_COLUMNS = ("Type", "Name", "Field", "Source", "Destination", "Outcome", "Reason")
 _LONGEST = 40
 """Of a field's value in a table."""
 
@@ -37,6 +37,8 @@ class ShowReport(Lister):
         parser.add_argument("--all", action="store_true", help="list the fields that were kept, too")
         parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="save the whole report as JSON")
         return parser
+
+    wide = frozenset({"Source", "Destination"})
 
     def make(self, service: Pumphouse, id: str) -> Report:
         """The stored one."""
@@ -58,10 +60,10 @@ class ShowReport(Lister):
             (
                 one.ref.type,
                 one.name or one.ref.id,
-                str(field.outcome),
                 field.field,
                 _value(field.source, short=table),
                 _value(field.destination, short=table),
+                str(field.outcome),
                 field.reason,
             )
             for one in report.resources

@@ -13,6 +13,8 @@ from pumphouse.cli.command import Lister
 class ListTypes(Lister):
     """List the types of resources that are moved, needed ones first."""
 
+    wide = frozenset({"Refers to", "Steps"})
+
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         """One row for each, from its declaration."""
         from pumphouse.registry import Registry, targets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from pumphouse.cli import progress
@@ -81,7 +81,15 @@ def conclude(command: Base, out: TextIO, service: Pumphouse, migration: Migratio
         if str(unit.state) in {"FAILED", "SKIPPED"}:
             print(f"  {one_line(unit.kind)}: {one_line(unit.reason) or str(unit.state).lower()}", file=out)
     print("\nNext:", file=out)
-    next_steps(command, out, _NEXT.get(str(migration.state), _LOOK), migration.id)
+    rows = [(command.app.again("migration", verb, migration.id), text) for verb, text in what_next(migration)]
+    width = max(len(row[0]) for row in rows)
+    for text, meaning in rows:
+        print(f"  {text:<{width}}  # {meaning}", file=out)
+
+
+def what_next(migration: MigrationRecord) -> tuple[tuple[str, str], ...]:
+    """The commands that make sense in its state, each with what it is for."""
+    return _NEXT.get(str(migration.state), _LOOK)
 
 
 def outcome(migration: MigrationRecord) -> str:
@@ -97,14 +105,6 @@ def run_time(migration: MigrationRecord) -> str:
     if migration.started_at is None or migration.ended_at is None or "ROLL" in str(migration.state):
         return ""
     return duration((migration.ended_at - migration.started_at).total_seconds())
-
-
-def next_steps(command: Base, out: TextIO, steps: Iterable[tuple[str, str]], id: str) -> None:
-    """Print commands on a migration to copy, each with what it is for."""
-    rows = [(command.app.again("migration", verb, id), text) for verb, text in steps]
-    width = max(len(row[0]) for row in rows)
-    for text, meaning in rows:
-        print(f"  {text:<{width}}  # {meaning}", file=out)
 
 
 _ENDS = {

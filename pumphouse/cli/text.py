@@ -76,6 +76,11 @@ def when(moment: datetime | None) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
 
 
+def when_short(moment: datetime | None) -> str:
+    """A time in UTC to the minute, for a table that is short of room."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if moment else ""
+
+
 def counted(number: int, noun: str) -> str:
     """``1 resource``, ``2 resources``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

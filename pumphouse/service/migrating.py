@@ -118,7 +118,7 @@ class Migrating:
         if self._control.request is Request.CANCEL:
             return self._cancelled(place)
         if self._control.stop.is_set():
-            return self._end(place, MigrationState.PAUSED, "it was paused")
+            return self._end(place, MigrationState.PAUSED)
         left = Rollback(place, control=self._control, jobs=self._jobs).temporary()
         report = self._prove(place.plan, place.source, place.destination, reading.quiet)
         return self._end(place, *_verdict(outcomes, report, left))
@@ -137,7 +137,7 @@ class Migrating:
             self._store.units.set_state(
                 self._record.id, name, UnitState.ROLLED_BACK, reason="the migration was cancelled"
             )
-        reason = f"{len(left)} could not be taken back: {'; '.join(left[:3])}" if left else "it was cancelled"
+        reason = f"{len(left)} could not be taken back: {'; '.join(left[:3])}" if left else ""
         return self._end(place, MigrationState.CANCELLED, reason)
 
     def _prove(self, plan: Plan, source: Cloud, destination: Cloud, progress: reading.Progress) -> Report:

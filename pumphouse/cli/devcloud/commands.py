@@ -126,6 +126,42 @@ class Status(Lister):
         return ("Name", "Auth URL", "Process", "clouds.yaml"), rows
 
 
+class Fill(Command):
+    """Fill an embedded cloud from a description."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = _add_directory(super().get_parser(prog_name))
+        parser.add_argument("name", metavar="NAME", type=name, help="the cloud")
+        parser.add_argument("file", metavar="FILE", type=Path, help="the description, in YAML")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        """Fill it."""
+        from pumphouse.cli.devcloud import process
+
+        running = _running(parsed_args)
+        if running is None:
+            raise UsageError("no clouds run there", next_step="Start some with: pumphouse devcloud start")
+        process.fill(running, parsed_args.name, _description(parsed_args.file))
+        self.say(f"Filled {parsed_args.name}.")
+        return 0
+
+
+def _description(path: Path) -> dict[str, Any]:
+    """A description from its file. Raises UsageError."""
+    import yaml
+
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise UsageError(f"{path} does not hold a description")
+    return data
+
+
 def _running(parsed: argparse.Namespace) -> Running | None:
     from pumphouse.cli.devcloud import process
 

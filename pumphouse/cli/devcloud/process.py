@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -26,6 +27,7 @@ from pumphouse.errors import PumphouseError, UsageError
 CLOUDS: Final = ("source", "destination")
 READY_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 15.0
+FILL_SECONDS: Final = 600.0
 _STATE: Final = "devcloud.json"
 _LOG: Final = "devcloud.log"
 
@@ -109,12 +111,39 @@ def start(directory: Path, words: Sequence[str]) -> Running:
             stderr=log,
             start_new_session=True,  # a Ctrl-C in the terminal is not meant for the clouds
         )
-    data = _ready(process, directory / _LOG)
+    try:
+        data = _ready(process, directory / _LOG)
+    except BaseException:  # Ctrl-C as well: nobody would know of the clouds
+        process.kill()
+        process.wait()
+        raise
     running = Running(directory=directory, pid=process.pid, clouds=data["clouds"])
     _write(directory / _STATE, json.dumps({"pid": running.pid, "clouds": running.clouds}))
     _write(running.conf, _conf(running))
     _write(running.env, _env(running))
     return running
+
+
+def fill(running: Running, cloud: str, description: Mapping[str, Any]) -> None:
+    """Make all that a description names on one of the clouds.
+
+    :raises UsageError: there is no such cloud, or it refuses a part of the description.
+    """
+    if cloud not in running.clouds:
+        raise UsageError(f"there is no cloud {cloud!r}", next_step=f"There is: {', '.join(running.clouds)}.")
+    place = urlsplit(running.clouds[cloud]["auth_url"])
+    connection = HTTPConnection(place.hostname or "", place.port, timeout=FILL_SECONDS)
+    body = json.dumps(description, default=str)
+    try:
+        connection.request("POST", "/_devcloud/fill", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read().decode(errors="replace")
+    except OSError as error:
+        raise PumphouseError(f"the cloud does not answer: {error}") from None
+    finally:
+        connection.close()
+    if answer.status >= 400:
+        raise UsageError(f"{cloud} refuses the description: {text}")
 
 
 def stop(directory: Path) -> bool:
@@ -147,7 +176,7 @@ def _ready(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
         ready: dict[str, Any] = json.loads(line)
         process.returncode = 0  # it goes on without us; else Python would miss the wait for it
         return ready
-    process.kill()
+    process.kill()  # should it still run, with its output closed
     process.wait()
     last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
     raise PumphouseError(
@@ -172,7 +201,7 @@ def _env(running: Running) -> str:
         f"export {CONFIG_FILE_VARIABLE}={shlex.quote(str(running.conf))}",
     ]
     script = Path(sys.executable).with_name("pumphouse")
-    if shutil.which("pumphouse") != str(script) and script.exists():
+    if script.exists():  # another terminal may have another one on its path, or none
         lines.append(f"export PATH={shlex.quote(str(script.parent))}:$PATH")
     return "\n".join(lines) + "\n"
 

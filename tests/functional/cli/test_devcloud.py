@@ -48,6 +48,16 @@ def test_clouds_run_in_the_background_until_they_are_stopped(pumphouse, director
     flavors = in_shell(directory, "pumphouse inventory east --type flavor -f value -c Name")
     assert (flavors.stdout.split(), flavors.stderr) == (["tiny.one"], "")
 
+    (tmp_path / "more.yaml").write_text("flavors: [{name: tiny.two, ram: 64, vcpus: 1, disk: 0}]")
+    fill = ("devcloud", "fill", "--directory", str(directory), "east")
+    assert pumphouse(*fill, "more.yaml").stdout == "Filled east.\n"
+    refused = pumphouse(*fill, "more.yaml")
+    assert refused.returncode == 2
+    assert "tiny.two" in refused.stderr
+    assert pumphouse(*fill, "missing.yaml").returncode == 2
+    flavors = in_shell(directory, "pumphouse inventory east --type flavor -f value -c Name")
+    assert flavors.stdout.split() == ["tiny.one", "tiny.two"]
+
     again = pumphouse("devcloud", "start", "--directory", str(directory))
     assert again.returncode == 2
     assert "already: east" in again.stderr
