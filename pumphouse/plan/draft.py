@@ -48,7 +48,8 @@ class Node:
 class Draft:
     """What planning knows: both inventories, the choices, and the graph so far.
 
-    An edge ``a -> b`` says that ``b`` needs ``a``. ``known`` is the id map of earlier migrations.
+    An edge ``a -> b`` says that ``b`` needs ``a``. ``known`` is the id map of earlier migrations,
+    ``leave_out`` says for a type why none of it is moved.
     """
 
     scope: Scope
@@ -57,6 +58,7 @@ class Draft:
     registry: Registry
     overrides: Overrides
     known: Mapping[Ref, str] = field(default_factory=dict)
+    leave_out: Mapping[str, str] = field(default_factory=dict)
     nodes: dict[Ref, Node] = field(default_factory=dict)
     graph: nx.DiGraph[Ref] = field(default_factory=nx.DiGraph)
 

@@ -20,10 +20,12 @@ def make_plan(
     registry: Registry,
     overrides: Overrides | None = None,
     known: Mapping[Ref, str] | None = None,
+    leave_out: Mapping[str, str] | None = None,
 ) -> Plan:
     """Decide what to do for a scope. Pure: reads only the inventories.
 
     :param known: the id map of earlier migrations between these clouds.
+    :param leave_out: types of which nothing is moved, each with the reason.
     :raises pumphouse.errors.UnknownResource: the scope names what the source does not have.
     :raises pumphouse.errors.AmbiguousName: the scope names several things.
     """
@@ -34,6 +36,7 @@ def make_plan(
         registry=registry,
         overrides=overrides or Overrides(),
         known=known or {},
+        leave_out=leave_out or {},
     )
     for transform in TRANSFORMS:
         transform(draft)

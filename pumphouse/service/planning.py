@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pumphouse import errors
 from pumphouse.clouds.cloud import Cloud
+from pumphouse.config import FloatingIPs
 from pumphouse.model import Scope
 from pumphouse.plan import overrides
 from pumphouse.plan.document import Plan, require_fresh
@@ -73,6 +74,7 @@ class Planning:
             registry=registry,
             overrides=wanted,
             known={ref: record.destination_id for ref, record in known.items()},
+            leave_out=self._leave_out(),
         )
 
     def _pair(self, source: str, destination: str) -> tuple[Cloud, Cloud]:
@@ -86,3 +88,9 @@ class Planning:
 
 
 _TWO = "Name two clouds with --source and --destination; see them with: pumphouse cloud list"
+
+    def _leave_out(self) -> dict[str, str]:
+        """The types that the options leave out."""
+        if self._app.config.migration.floating_ips is FloatingIPs.SKIP:
+            return {"floating_ip": "floating addresses are left out by the option floating_ips"}
+        return {}

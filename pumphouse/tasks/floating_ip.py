@@ -28,15 +28,12 @@ from pumphouse.steps import Create, Verify
 
 
 class Allocate(Create):
-    """Get a floating address, as the operator chose: the same one where it is free, a new one, or none."""
+    """Get a floating address, as the operator chose: the same one where it is free, or a new one."""
 
     doing = "gets an address"
 
     def run(self) -> Any:
-        """The destination's id; None where floating addresses are left out."""
-        if self.context.settings.floating_ips == "skip":
-            self.context.note(self.item.ref, "left out, as floating addresses are by the settings")
-            return None
+        """The destination's id."""
         made = super().run()
         if self.item.action is Action.CREATE:
             self._tell(str(made))
@@ -60,15 +57,6 @@ class Allocate(Create):
             self.context.note(
                 self.item.ref, f"its address changed from {before} to {there.fields['floating_ip_address']}"
             )
-
-
-class VerifyAddress(Verify):
-    """Compare it, unless floating addresses are left out."""
-
-    def compare(self) -> None:
-        """As for every type: the address itself is one of the fields that may differ."""
-        if self.context.settings.floating_ips != "skip":
-            super().compare()
 
 
 class FloatingIP(NeutronType):
@@ -98,7 +86,7 @@ class FloatingIP(NeutronType):
         drop("qos_network_policy_id", why="it is the network's"),
         drop("status", why="the destination tells it"),
     )
-    steps = (Allocate, VerifyAddress)
+    steps = (Allocate, Verify)
 
     def read(self, body: Mapping[str, Any]) -> Resource:
         """An address is named by itself."""

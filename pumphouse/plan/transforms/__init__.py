@@ -12,6 +12,7 @@ from pumphouse.plan.transforms import (
     close,
     degrade,
     estimate,
+    leave,
     match,
     override,
     quota,
@@ -22,6 +23,7 @@ from pumphouse.plan.transforms import (
 TRANSFORMS: tuple[Callable[[Draft], None], ...] = (
     select.apply,
     close.apply,
+    leave.apply,
     override.apply,
     match.apply,
     refuse.apply,

@@ -26,6 +26,8 @@ def apply(draft: Draft) -> None:
     }
     index = _by_identity(draft)
     for node in draft.in_order():
+        if node.action is Action.SKIP:
+            continue
         _match(draft, node, marked, index)
         if node.destination is not None and node.action is not Action.BLOCKED:
             _decide(draft, node, node.destination)

@@ -232,3 +232,10 @@ def test_a_flavor_that_is_there_but_not_granted_is_granted():
     flavor = made.by_ref[Ref("flavor", "f1")]
     assert (flavor.action, flavor.changed) == (Action.UPDATE, ("access",))
     assert Ref("project", "p1") in flavor.needs
+
+
+def test_a_type_that_is_left_out_is_skipped_with_the_reason():
+    made = plan(leave_out={"quota": "no quotas, please"})
+    assert actions(made)["quota:p1"] == "skip"
+    assert why(made, "quota:p1") == "no quotas, please"
+    assert actions(made)["server:v1"] == "create"

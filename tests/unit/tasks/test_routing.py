@@ -257,13 +257,6 @@ def test_new_addresses_can_be_asked_for(tenancy, project):
     assert made != "198.51.100.201"
 
 
-def test_floating_addresses_can_be_left_out(tenancy, project):
-    with_settings(tenancy, floating_ips="skip")
-    assert tenancy.bench.carry(FLOATING, stretched(tenancy, project)) is None
-    assert len(tenancy.bench.notes) == 1
-    assert tenancy.bench.journal.entries == []
-
-
 def test_a_lost_answer_takes_no_second_address(tenancy, project):
     resource = stretched(tenancy, project)
     step = Create(tenancy.bench.context, tenancy.bench.item(FLOATING, resource))
