@@ -86,11 +86,11 @@ class Planning:
             raise errors.SameCloud(f"{source!r} and {destination!r} are the same cloud", next_step=_TWO)
         return here, there
 
-
-_TWO = "Name two clouds with --source and --destination; see them with: pumphouse cloud list"
-
     def _leave_out(self) -> dict[str, str]:
         """The types that the options leave out."""
         if self._app.config.migration.floating_ips is FloatingIPs.SKIP:
             return {"floating_ip": "floating addresses are left out by the option floating_ips"}
         return {}
+
+
+_TWO = "Name two clouds with --source and --destination; see them with: pumphouse cloud list"
