@@ -8,6 +8,7 @@ tokens, and adding one makes older ones too small, so the scoped token is taken 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from pumphouse.clouds.cloud import Cloud
 from pumphouse.model import Ref, Side
@@ -18,10 +19,14 @@ STEP = "grant"
 
 
 class Access:
-    """Grants on the destination. One per run; threads share it."""
+    """Grants on the destination. One per run; threads share it.
 
-    def __init__(self, cloud: Cloud, journal: Journal) -> None:
+    :param carried: whether a role assignment of this path is one that was carried, and so must stay.
+    """
+
+    def __init__(self, cloud: Cloud, journal: Journal, *, carried: Callable[[str], bool]) -> None:
         self._cloud = cloud
+        self._carried = carried
         self._journal = journal
         self._lock = threading.Lock()
         self._granted: set[str] = set()
@@ -40,7 +45,9 @@ class Access:
     def revoke(self, entry: JournalEntry) -> None:
         """Take a grant back; fine if it, its user or its project is gone."""
         project_id, role = entry.detail["project_id"], entry.detail["role_id"]
-        self._cloud.delete(Service.IDENTITY, self._path(project_id, role, entry.detail["user_id"]))
+        path = self._path(project_id, role, entry.detail["user_id"])
+        if not self._carried(path.removeprefix("/")):
+            self._cloud.delete(Service.IDENTITY, path)
         with self._lock:
             self._granted.discard(project_id)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pumphouse import errors
@@ -204,9 +205,14 @@ class Migrating:
                     ),
                     emit=self._emitter(writer),
                     ids=self._store.ids_of(record),
-                    access=Access(destination, self._store.journal_of(record.id, OUTSIDE, epoch=epoch)),
+                    access=Access(
+                        destination,
+                        self._store.journal_of(record.id, OUTSIDE, epoch=epoch),
+                        carried=partial(
+                            self._store.ids.stands, record.source, record.destination, "role_assignment"
+                        ),
+                    ),
                 )
-                self._writer = writer
                 place.emit(MigrationChanged(migration=record.id, state=str(state)))
                 yield place
         finally:

@@ -47,6 +47,18 @@ class IdTable:
             return {record.ref: record for record in map(_record, session.scalars(query))}
 
     @retried
+    def stands(self, source: str, destination: str, type_name: str, destination_id: str) -> bool:
+        """Whether this id of the destination stands for anything of a type on the source."""
+        query = sa.select(IdRow.source_id).where(
+            IdRow.source == source,
+            IdRow.destination == destination,
+            IdRow.type == type_name,
+            IdRow.destination_id == destination_id,
+        )
+        with Session(self._database.reader) as session:
+            return session.scalars(query).first() is not None
+
+    @retried
     def put(
         self, source: str, destination: str, ref: Ref, destination_id: str, *, migration: str, made: bool
     ) -> None:

@@ -138,3 +138,28 @@ def test_what_could_not_be_kept_is_in_the_report_with_its_reason(site):
     for resource in report.resources:
         for one in resource.fields:
             assert one.outcome is Outcome.KEPT or one.reason, (resource.name, one)
+
+
+def test_a_role_that_the_operator_has_in_the_tenant_stays_and_one_lent_for_the_time_goes(site):
+    before = site.states()
+    source = openstack.connect(cloud="source").identity
+    admin, role = source.find_user("admin"), source.find_role("admin")
+    source.assign_project_role_to_user(source.find_project("shop"), admin, role)
+    record = site.migrate()
+    assert record.state is MigrationState.SUCCEEDED
+    assert operators_roles(site, "shop") == {"admin"}
+    site.app.rollback(record.id)
+    source.unassign_project_role_from_user(source.find_project("shop"), admin, role)
+    assert site.states() == before
+    assert site.app.retry(record.id).state is MigrationState.SUCCEEDED
+    assert operators_roles(site, "shop") == set()
+
+
+def operators_roles(site, tenant):
+    """The roles that the operator's user has in a project of the destination."""
+    identity = openstack.connect(cloud="destination").identity
+    found = identity.role_assignments(
+        user_id=identity.find_user("admin").id, scope_project_id=identity.find_project(tenant).id
+    )
+    names = {one.id: one.name for one in identity.roles()}
+    return {names[one.role["id"]] for one in found}
