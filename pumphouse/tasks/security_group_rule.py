@@ -60,15 +60,20 @@ class SecurityGroupRule(NeutronType):
 
     def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterator[Resource]:
         """One list. A rule belongs to its group's project, whoever made it."""
+        names = {group.ref.id: group.name for group in seen.of_type("security_group")}
         for body in cloud.list(self.service, self.path, self.items):
             rule = self.read(body)
             group = seen.get(Ref("security_group", body["security_group_id"]))
-            yield replace(rule, project_id=group.project_id) if group else rule
+            if group is None:
+                yield rule
+            else:
+                name = f"{group.name}: {_title(normal(body), names)}"
+                yield replace(rule, name=name, project_id=group.project_id)
 
     def read(self, body: Mapping[str, Any]) -> Resource:
         """A body in the normal form, named by what it says."""
         form = normal(body)
-        return replace(super().read(form), name=_title(form))
+        return replace(super().read(form), name=_title(form, {}))
 
     def facts(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The address group that it names."""
@@ -105,11 +110,12 @@ class SecurityGroupRule(NeutronType):
         return None
 
 
-def _title(rule: Mapping[str, Any]) -> str:
-    """What a person reads: ``ingress IPv4 tcp 80-443 from 10.0.0.0/8``."""
+def _title(rule: Mapping[str, Any], groups: Mapping[str, str]) -> str:
+    """What a person reads: ``ingress IPv4 tcp 80-443 from 10.0.0.0/8``. ``groups`` are names by id."""
     low, high = rule["port_range_min"], rule["port_range_max"]
     ports = "" if low is None else str(low) if low == high else f"{low}-{'' if high is None else high}"
-    remote = rule["remote_ip_prefix"] or rule["remote_group_id"] or rule["remote_address_group_id"]
+    group = rule["remote_group_id"]
+    remote = rule["remote_ip_prefix"] or groups.get(group, group) or rule["remote_address_group_id"]
     side = "from" if rule["direction"] == "ingress" else "to"
     words = (rule["direction"], rule["ethertype"], rule["protocol"], ports, f"{side} {remote or 'any'}")
     return " ".join(word for word in words if word)

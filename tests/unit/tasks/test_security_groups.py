@@ -151,7 +151,7 @@ def test_a_rule_in_another_spelling_is_the_same(tenancy, project):
     made = carry_with_rules(tenancy, group)
     resource = tenancy.resource("security_group_rule", rule)
     assert (resource.fields["protocol"], resource.fields["remote_ip_prefix"]) == ("tcp", None)
-    assert resource.name == "ingress IPv4 tcp from any"
+    assert resource.name == "web: ingress IPv4 tcp from any"
     step = Create(tenancy.bench.context, tenancy.bench.item(RULE, resource))
     assert RULE.find(tenancy.bench.destination, step.want()) == tenancy.bench.there(
         "security_group_rule", rule
