@@ -1,0 +1,137 @@
+"""What every resource type must fulfil: walked over the registry, so that a new type is checked too."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import uuid
+from pathlib import Path
+
+import pytest
+
+from pumphouse.clouds import Clouds
+from pumphouse.devcloud import TIMINGS, DevCloud, clouds_yaml
+from pumphouse.devcloud.fill import fill
+from pumphouse.inventory.collect import collect
+from pumphouse.model import Inventory, Resource
+from pumphouse.registry import Registry
+from pumphouse.resource import Reach, Role
+from pumphouse.steps import Create, Step
+
+DEMO_SOURCE = Path(__file__).parents[2] / "etc" / "pumphouse" / "devcloud" / "demo-source.yaml"
+REGISTRY = Registry.load()
+TYPES = list(REGISTRY.values())
+
+every_type = pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory):
+    """A cloud with the demonstration's tenants in it."""
+    folder = tmp_path_factory.mktemp("contract")
+    with DevCloud("source", directory=folder / "source", timings=dict.fromkeys(TIMINGS, 0.0)) as made:
+        fill(made, DEMO_SOURCE)
+        path = folder / "clouds.yaml"
+        path.write_text(clouds_yaml({"source": made}))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("OS_CLIENT_CONFIG_FILE", str(path))
+            opened = Clouds().open("source")
+            yield opened
+            opened.close()
+
+
+@pytest.fixture(scope="module")
+def inventory(cloud) -> Inventory:
+    """All that it holds."""
+    return collect(cloud, REGISTRY)
+
+
+@every_type
+def test_its_docstring_says_what_it_is(kind):
+    assert len((type(kind).__doc__ or "").strip()) > 20
+    assert len((inspect.getmodule(type(kind)).__doc__ or "").strip()) > 10
+
+
+@every_type
+def test_every_field_is_carried_or_dropped_with_a_reason(kind):
+    for field in kind.fields:
+        assert field.role is not Role.DROP or field.why, field.name
+
+
+@every_type
+def test_its_steps_have_names_of_their_own_and_say_what_they_do(kind):
+    names = [step.name for step in kind.steps]
+    assert len(names) == len(set(names))
+    for step in kind.steps:
+        assert issubclass(step, Step)
+        assert step.doing
+    assert any(issubclass(step, Create) for step in kind.steps)
+
+
+@every_type
+def test_what_it_reads_is_small_json_without_surprises(kind, inventory):
+    carried = {field.name for field in kind.carried()}
+    for resource in inventory.of_type(kind.name):
+        assert set(resource.fields) <= carried
+        assert Resource.from_dict(json.loads(json.dumps(resource.to_dict()))) == resource
+
+
+@every_type
+def test_ids_are_unique_and_a_resource_is_shown_as_it_is_listed(kind, cloud, inventory):
+    found = inventory.of_type(kind.name)
+    assert len({resource.ref for resource in found}) == len(found)
+    for resource in found[:3]:
+        shown = kind.show(cloud, resource.ref.id, project_id=resource.project_id)
+        assert shown is not None
+        same = {name for name in shown.fields if shown.fields[name] == resource.fields.get(name)}
+        assert set(shown.fields) - same == set(), resource
+
+
+@every_type
+def test_what_is_not_there_is_none_and_removing_it_is_fine(kind, cloud):
+    missing = missing_id(kind.name)
+    assert kind.show(cloud, missing, project_id=None) is None
+    assert kind.delete(cloud, missing) is False
+
+
+def missing_id(name):
+    """An id of the type's form that nothing has."""
+    random = uuid.uuid4()
+    if name == "keypair":
+        return f"{random.hex}/nothing"
+    if name == "role_assignment":
+        return f"projects/{random.hex}/users/{random.hex}/roles/{random.hex}"
+    return random.hex if REGISTRY[name].service == "identity" or name == "quota" else str(random)
+
+
+@every_type
+def test_every_reference_leads_to_something(kind, inventory):
+    for resource in inventory.of_type(kind.name):
+        for reference in kind.references(resource.fields):
+            assert reference.field.optional or reference.ref in inventory, (resource, reference)
+
+
+def test_the_order_puts_what_is_looked_up_first():
+    for kind in TYPES:
+        assert all(REGISTRY.rank[name] < REGISTRY.rank[kind.name] for name in kind.after)
+
+
+def test_every_type_is_in_the_demonstration_or_has_a_reason(inventory):
+    missing = {kind.name for kind in TYPES if not inventory.of_type(kind.name)}
+    assert missing <= {"group", "address_scope", "subnet_pool"}, "the demonstration should show it"
+
+
+def test_no_secret_value_is_ever_read_into_a_resource(inventory):
+    text = json.dumps([resource.to_dict() for resource in inventory])
+    for secret in ("demo-password", "I2Nsb3VkLWNvbmZpZ"):  # a password, and the beginning of user data
+        assert secret not in text
+
+
+def test_reach_spares_the_calls_for_other_projects(cloud):
+    shop = next(
+        one for one in collect(cloud, REGISTRY, types=("project",)).of_type("project") if one.name == "shop"
+    )
+    narrow = collect(
+        cloud, REGISTRY, types=("quota",), reach=lambda _seen: Reach(projects=frozenset({shop.ref.id}))
+    )
+    assert [one.ref.id for one in narrow.of_type("quota")] == [shop.ref.id]
