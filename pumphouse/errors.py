@@ -232,6 +232,10 @@ class Unsure(CloudError):
     advice = "Look whether it was applied before repeating it."
 
 
+REFUSALS = (BadRequest, Unauthorized, Forbidden, QuotaExceeded, NotFound, Conflict)
+"""The service answered that it has not applied the request, so there is nothing of ours to take back."""
+
+
 class ResourceError(PumphouseError):
     """A resource is not as it must be."""
 

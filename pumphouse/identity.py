@@ -60,6 +60,14 @@ class TaggedKeystoneType(KeystoneType):
         """The body with the marker."""
         return {**super().body(want), "tags": self._tags(want.fields["tags"], want)}
 
+    def find(self, cloud: CloudAPI, want: Want) -> str | None:
+        """By marker: one of the same name without it is somebody else's."""
+        params = {"name": want.fields["name"], "domain_id": want.fields.get("domain_id")}
+        for body in cloud.list(self.service, self.path, self.items, params=params):
+            if self.read(body).made_from == want.marker:
+                return str(body["id"])
+        return None
+
     def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
         """PATCH; the marker stays among the tags."""
         if "tags" in changed:

@@ -347,7 +347,12 @@ class Create(Step):
         made = entry.made_id
         if made is None:
             found = kind.find(cloud, want) if entry.repeated or kind.find_first else None
-            made = found or self._create(cloud, self.want(secrets=True))
+            try:
+                made = found or self._create(cloud, self.want(secrets=True))
+            except errors.REFUSALS:
+                # Nothing was made. An undo that looked for it would find, and delete, somebody else's.
+                context.journal.removed(entry)
+                raise
             adopted = found is not None and not entry.repeated
             context.journal.made(entry, made, detail={**entry.detail, "adopted": True} if adopted else None)
         kind.finish(cloud, made, want)
