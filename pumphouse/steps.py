@@ -265,7 +265,7 @@ class Step(ABC):
 
     def destination_id(self) -> str:
         """The destination's id of this resource. Raises ResourceError when it was never made."""
-        found = self.context.lookup(self.item.ref)
+        found = self.item.destination_id or self.context.lookup(self.item.ref)
         if found is None:
             raise errors.ResourceError(
                 "it has no counterpart yet",
@@ -386,7 +386,6 @@ class Create(Step):
         changed = {name: want.fields[name] for name in self.item.changed}
         self.item.kind.update(self.acting(want.project_id), identity, want, changed)
         self.context.journal.made(entry, identity)
-        self.context.ids.put(self.item.ref, identity, made=False)
         return identity
 
     def _restore(self, entry: JournalEntry) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import networkx as nx
@@ -48,8 +48,8 @@ class Node:
 class Draft:
     """What planning knows: both inventories, the choices, and the graph so far.
 
-    An edge ``a -> b`` says that ``b`` needs ``a``. ``known`` is the id map of earlier migrations,
-    ``leave_out`` says for a type why none of it is moved.
+    An edge ``a -> b`` says that ``b`` needs ``a``. ``known`` is the id map of earlier migrations, and
+    ``adopted`` what of it they used rather than made; ``leave_out`` says for a type why none of it is moved.
     """
 
     scope: Scope
@@ -58,6 +58,7 @@ class Draft:
     registry: Registry
     overrides: Overrides
     known: Mapping[Ref, str] = field(default_factory=dict)
+    adopted: Collection[Ref] = ()
     leave_out: Mapping[str, str] = field(default_factory=dict)
     nodes: dict[Ref, Node] = field(default_factory=dict)
     graph: nx.DiGraph[Ref] = field(default_factory=nx.DiGraph)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pumphouse.model import Action, Inventory, Ref, Scope
 from pumphouse.plan.document import Plan, PlannedResource
@@ -20,11 +20,13 @@ def make_plan(
     registry: Registry,
     overrides: Overrides | None = None,
     known: Mapping[Ref, str] | None = None,
+    adopted: Collection[Ref] = (),
     leave_out: Mapping[str, str] | None = None,
 ) -> Plan:
     """Decide what to do for a scope. Pure: reads only the inventories.
 
     :param known: the id map of earlier migrations between these clouds.
+    :param adopted: what of it was on the destination before: it is others', and not changed.
     :param leave_out: types of which nothing is moved, each with the reason.
     :raises pumphouse.errors.UnknownResource: the scope names what the source does not have.
     :raises pumphouse.errors.AmbiguousName: the scope names several things.
@@ -36,6 +38,7 @@ def make_plan(
         registry=registry,
         overrides=overrides or Overrides(),
         known=known or {},
+        adopted=adopted,
         leave_out=leave_out or {},
     )
     for transform in TRANSFORMS:

@@ -74,6 +74,7 @@ class Planning:
             registry=registry,
             overrides=wanted,
             known={ref: record.destination_id for ref, record in known.items()},
+            adopted={ref for ref, record in known.items() if not record.made},
             leave_out=self._leave_out(),
         )
 

@@ -33,3 +33,10 @@ def test_what_others_make_between_plan_and_run_outlives_the_failure(site, there,
         "flavor": there.compute.get_flavor,
     }
     assert find[what](theirs.id).name == theirs.name
+
+
+def test_a_user_who_was_there_is_used_and_not_changed_by_a_second_run_either(site, there):
+    theirs = there.identity.create_user(name="anna", email="anna@elsewhere.example", domain_id="default")
+    assert site.migrate().state is MigrationState.SUCCEEDED
+    assert site.plan().nothing_to_do
+    assert there.identity.get_user(theirs.id).email == "anna@elsewhere.example"

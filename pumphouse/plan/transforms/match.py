@@ -47,9 +47,10 @@ def _by_identity(draft: Draft) -> Index:
 def _match(draft: Draft, node: Node, marked: dict[tuple[str, str | None], Resource], index: Index) -> None:
     ref = node.resource.ref
     kind = draft.kind(ref)
-    ours = _earlier(draft, node) or marked.get((ref.type, ref.id))
-    if ours is not None:
-        node.destination, node.ours = ours, True
+    known = _earlier(draft, node) or marked.get((ref.type, ref.id))
+    if known is not None:
+        node.destination = known
+        node.ours = ref not in draft.adopted or known.made_from == ref.id
         return
     candidates = _candidates(draft, node, kind, index)
     if len(candidates) == 1:
@@ -76,7 +77,7 @@ def _match(draft: Draft, node: Node, marked: dict[tuple[str, str | None], Resour
 
 
 def _earlier(draft: Draft, node: Node) -> Resource | None:
-    """What an earlier migration made of it, if that is still there."""
+    """What an earlier migration made or used for it, if that is still there."""
     known = draft.known.get(node.resource.ref)
     return draft.destination.get(node.resource.ref._replace(id=known)) if known else None
 

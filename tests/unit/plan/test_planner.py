@@ -239,3 +239,10 @@ def test_a_type_that_is_left_out_is_skipped_with_the_reason():
     assert actions(made)["quota:p1"] == "skip"
     assert why(made, "quota:p1") == "no quotas, please"
     assert actions(made)["server:v1"] == "create"
+
+
+def test_what_an_earlier_migration_only_used_is_still_not_ours_to_change():
+    there = destination(one("project", "P", name="shop", domain_id="default", description="theirs"))
+    ref = Ref("project", "p1")
+    assert plan(there=there, known={ref: "P"}).by_ref[ref].action is Action.UPDATE
+    assert plan(there=there, known={ref: "P"}, adopted={ref}).by_ref[ref].action is Action.REUSE
