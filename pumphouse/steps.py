@@ -80,10 +80,16 @@ class JournalEntry:
     repeated: bool = False
 
 
+USE = "use"
+"""The step, and the unit, of entries that say what other migrations made and this one relies on."""
+
+
 class Journal(Protocol):
     """What a migration has done, as one process sees it.
 
     ``intend`` raises :class:`pumphouse.errors.Fenced` when another process has taken the migration over.
+    ``use`` says which of the destination's resources this migration relies on. ``hand_over`` gives what was
+    made, instead of removing it, to another migration that relies on it; None if there is none.
     """
 
     def intend(
@@ -101,6 +107,8 @@ class Journal(Protocol):
     def removed(self, entry: JournalEntry) -> None: ...
     def left(self, entry: JournalEntry, reason: str) -> None: ...
     def open_entries(self, ref: Ref, step: str) -> list[JournalEntry]: ...
+    def use(self, used: Mapping[Ref, str]) -> None: ...
+    def hand_over(self, entry: JournalEntry) -> str | None: ...
 
 
 class IdMap(Protocol):
@@ -240,6 +248,11 @@ class Step(ABC):
         self.context = context
         self.item = item
 
+    @classmethod
+    def applies(cls, item: Item) -> bool:
+        """Whether there is anything to do for this resource. The first step of a type always applies."""
+        return True
+
     @abstractmethod
     def run(self) -> Any:
         """Do it. Returns small JSON, or a :class:`Deferred` for it. Raises PumphouseError."""
@@ -306,6 +319,10 @@ class Create(Step):
         cloud = self.acting(entry.detail.get("project_id"))
         made = entry.made_id or self._find_lost(cloud)
         if made and not entry.detail.get("adopted"):
+            heir = context.journal.hand_over(entry)
+            if heir is not None:
+                context.note(self.item.ref, f"it stays until migration {heir}, which uses it, is rolled back")
+                return
             kind.delete(cloud, made)
             self._until_gone(cloud, made, entry.detail.get("project_id"))
         context.ids.remove(self.item.ref)
@@ -321,7 +338,10 @@ class Create(Step):
                 return PENDING
             entries = context.journal.open_entries(ref, self.name)
             known = context.lookup(ref)
-            return known if known and not entries and self._is_there(known) else self._make()
+            if not known or entries or not self._is_there(known):
+                return self._make()
+            context.journal.use({ref: known})
+            return known
 
         result = attempt()
         if result is not PENDING:

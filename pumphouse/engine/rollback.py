@@ -18,7 +18,7 @@ from pumphouse.engine.workplace import Workplace
 from pumphouse.events import StepChanged
 from pumphouse.flow.tasks import build_step, undo
 from pumphouse.model import Ref
-from pumphouse.steps import JournalEntry
+from pumphouse.steps import USE, JournalEntry
 from pumphouse.store.states import UnitState
 
 
@@ -32,7 +32,10 @@ class Rollback:
 
     def all(self) -> list[str]:
         """Take back everything that is open; what is left, in words."""
-        return self._undo(lambda _entry: True)
+        left = self._undo(lambda entry: entry.step != USE)
+        if not left and not self._control.stop.is_set():
+            self._release()
+        return left
 
     def temporary(self) -> list[str]:
         """Take back what was only for the time of the migration."""
@@ -68,6 +71,13 @@ class Rollback:
         if not self._control.stop.is_set():
             left += self._revoke(wanted)
         return sorted(left)
+
+    def _release(self) -> None:
+        """Nothing here relies on other migrations' resources any longer."""
+        journal = self._place.context().journal
+        for entry in self._place.store.journal.open_entries(self._place.migration.id):
+            if entry.step == USE:
+                journal.removed(entry)
 
     def _order(self, entries: dict[Ref, list[JournalEntry]]) -> nx.DiGraph[str]:
         """What needs something is removed before it."""

@@ -12,6 +12,7 @@ from pumphouse.events import Listener, Noted, StepProgressed
 from pumphouse.model import Action, Ref, Side
 from pumphouse.plan.document import Plan
 from pumphouse.registry import Registry
+from pumphouse.resource import ScopeLevel
 from pumphouse.steps import Context, Passwords, Settings
 from pumphouse.store.ids import MigrationIds
 from pumphouse.store.migrations import MigrationRecord
@@ -69,6 +70,24 @@ class Workplace:
                     migration=self.migration.id,
                     made=False,
                 )
+
+    def tell_uses(self) -> None:
+        """Write into the journal what this migration relies on, should others have made it.
+
+        That is what is shared, and what its new resources need.
+        """
+        shared = {ScopeLevel.CLOUD, ScopeLevel.DOMAIN}
+        relied = {one.ref for one in self.plan.resources if self.registry[one.ref.type].scope in shared}
+        for one in reversed(self.plan.resources):  # what needs before what is needed
+            if one.ref in relied or one.action in {Action.CREATE, Action.UPDATE}:
+                relied.update(one.needs)
+        self.context().journal.use(
+            {
+                one.ref: one.destination_id
+                for one in self.plan.doing(Action.REUSE, Action.UPDATE)
+                if one.ref in relied and one.destination_id
+            }
+        )
 
     def _note(self, ref: Ref, text: str) -> None:
         self.emit(Noted(migration=self.migration.id, resource=str(ref), text=text))

@@ -114,6 +114,7 @@ class Migrating:
 
     def _carry_out(self, place: Workplace) -> MigrationRecord:
         place.adopt_ids()
+        place.tell_uses()
         backend = open_persistence(self._store.engine, guard=self._store.guard())
         outcomes = Run(place, backend=backend, control=self._control, jobs=self._jobs).run()
         if self._control.request is Request.CANCEL:

@@ -11,13 +11,18 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from pumphouse.model import Ref, Side
-from pumphouse.steps import JournalEntry, JournalState
+from pumphouse.steps import USE, Create, JournalEntry, JournalState
 from pumphouse.store.database import Database, retried
 from pumphouse.store.migrations import check_fence
-from pumphouse.store.models import JournalRow
+from pumphouse.store.models import JournalRow, MigrationRow
+from pumphouse.store.states import MigrationState
 
 _OPEN = (JournalState.INTENT, JournalState.MADE, JournalState.LEFT)
 """What a cloud still holds, or may hold."""
+
+
+_NOT_MADE = frozenset({"adopted", "before"})
+"""What the detail of a creation has when it found the resource, or changed it."""
 
 
 class JournalTable:
@@ -99,6 +104,64 @@ class JournalTable:
             row.detail = {**row.detail, "left": reason}
 
     @retried
+    def use(self, migration: str, used: Mapping[Ref, str], *, epoch: int) -> None:
+        """Write that a migration relies on these resources of the destination, as far as others made them.
+
+        :raises Fenced: another process has taken the migration over.
+        """
+        now = datetime.now(UTC)
+        with Session(self._database.writer) as session, session.begin():
+            check_fence(session, migration, epoch)
+            theirs = {
+                (row.type, row.made_id)
+                for row in session.scalars(_of_others(session, migration, Create.name))
+                if not row.detail.keys() & _NOT_MADE
+            }
+            told = {
+                Ref(row.type, row.source_id) for row in session.scalars(_of(migration, ref=None, step=USE))
+            }
+            session.add_all(
+                JournalRow(
+                    migration=migration,
+                    unit=USE,
+                    type=ref.type,
+                    source_id=ref.id,
+                    step=USE,
+                    side=Side.DESTINATION,
+                    state=JournalState.MADE,
+                    made_id=made_id,
+                    detail={},
+                    temporary=False,
+                    at=now,
+                    changed_at=now,
+                )
+                for ref, made_id in used.items()
+                if (ref.type, made_id) in theirs and ref not in told
+            )
+
+    @retried
+    def hand_over(self, entry_id: int) -> str | None:
+        """Give what an entry says was made to another migration that relies on it, the oldest of them.
+
+        The entry is removed then, and the other migration has it as if it had made the resource. None, and
+        nothing changed, if no other relies on it.
+        """
+        with Session(self._database.writer) as session, session.begin():
+            mine = session.get_one(JournalRow, entry_id)
+            query = _of_others(session, mine.migration, USE)
+            query = query.where(JournalRow.type == mine.type, JournalRow.made_id == mine.made_id)
+            for use in session.scalars(query.order_by(JournalRow.id)).all():
+                if _relies(session, use.migration):
+                    # An update of it would be undone by its removal.
+                    ref = Ref(use.type, use.source_id)
+                    for row in session.scalars(_of(use.migration, ref=ref, step=mine.step)).all():
+                        _change(session, row.id, JournalState.REMOVED)
+                    use.step, use.detail = mine.step, dict(mine.detail)
+                    _change(session, mine.id, JournalState.REMOVED)
+                    return use.migration
+        return None
+
+    @retried
     def open_entries(
         self,
         migration: str,
@@ -174,12 +237,45 @@ class UnitJournal:
     def open_entries(self, ref: Ref, step: str) -> list[JournalEntry]:
         return self.table.open_entries(self.migration, ref=ref, step=step)
 
+    def use(self, used: Mapping[Ref, str]) -> None:
+        self.table.use(self.migration, used, epoch=self.epoch)
+
+    def hand_over(self, entry: JournalEntry) -> str | None:
+        return self.table.hand_over(entry.id)
+
 
 def _of(migration: str, *, ref: Ref | None, step: str | None) -> sa.Select[JournalRow]:
     query = sa.select(JournalRow).where(JournalRow.migration == migration, JournalRow.state.in_(_OPEN))
     if ref is not None:
         query = query.where(JournalRow.type == ref.type, JournalRow.source_id == ref.id)
     return query if step is None else query.where(JournalRow.step == step)
+
+
+def _of_others(session: Session, migration: str, step: str) -> sa.Select[JournalRow]:
+    """The open entries of a step that other migrations to the same destination wrote."""
+    destination = session.get_one(MigrationRow, migration).destination
+    return (
+        sa.select(JournalRow)
+        .join(MigrationRow, MigrationRow.id == JournalRow.migration)
+        .where(
+            JournalRow.step == step,
+            JournalRow.state.in_(_OPEN),
+            JournalRow.made_id.is_not(None),
+            JournalRow.migration != migration,
+            MigrationRow.destination == destination,
+        )
+    )
+
+
+def _relies(session: Session, migration: str) -> bool:
+    """Whether a migration still has, or may yet make, what needs the things that it uses."""
+    state = MigrationState(session.get_one(MigrationRow, migration).state)
+    if state in {MigrationState.RUNNING, MigrationState.PAUSED}:
+        return True
+    if state is MigrationState.ROLLING_BACK:
+        return False
+    held = _of(migration, ref=None, step=None).where(JournalRow.step != USE).limit(1)
+    return session.scalars(held).first() is not None
 
 
 def _change(session: Session, entry_id: int, state: JournalState) -> JournalRow:

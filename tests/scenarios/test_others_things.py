@@ -40,3 +40,41 @@ def test_a_user_who_was_there_is_used_and_not_changed_by_a_second_run_either(sit
     assert site.migrate().state is MigrationState.SUCCEEDED
     assert site.plan().nothing_to_do
     assert there.identity.get_user(theirs.id).email == "anna@elsewhere.example"
+
+
+@pytest.fixture
+def shared(site):
+    """A role that users of both tenants have, and a flavor that servers of both have."""
+    here = openstack.connect(cloud="source")
+    role = here.identity.create_role(name="operator")
+    for tenant, user in (("shop", "anna"), ("lab", "lena")):
+        project = here.identity.find_project(tenant)
+        here.identity.assign_project_role_to_user(project, here.identity.find_user(user), role)
+    here.compute.flavor_add_tenant_access(
+        here.compute.find_flavor("db.large").id, here.identity.find_project("lab").id
+    )
+
+
+def test_what_another_migration_uses_outlives_the_roll_back_of_the_one_that_made_it(site, there, shared):
+    before = site.states()
+    first, second = site.migrate("shop"), site.migrate("lab")
+    assert (first.state, second.state) == (MigrationState.SUCCEEDED,) * 2
+    assert site.app.rollback(first.id).state is MigrationState.ROLLED_BACK
+    assert there.identity.find_role("operator") is not None
+    assert site.app.verify(second.id).verified
+    stays = [
+        one for one in site.app.events(first.id) if one.kind == "noted" and second.id in str(one.payload)
+    ]
+    assert stays
+    assert site.app.rollback(second.id).state is MigrationState.ROLLED_BACK
+    assert site.states() == before
+
+
+def test_the_maker_removes_what_another_one_has_used_once_that_is_rolled_back(site, there, shared):
+    before = site.states()
+    first, second = site.migrate("shop"), site.migrate("lab")
+    assert site.app.rollback(second.id).state is MigrationState.ROLLED_BACK
+    assert there.identity.find_role("operator") is not None
+    assert site.app.verify(first.id).verified
+    assert site.app.rollback(first.id).state is MigrationState.ROLLED_BACK
+    assert site.states() == before

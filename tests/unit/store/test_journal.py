@@ -122,3 +122,21 @@ def test_another_migrations_journal_is_not_seen(store, make_migration, journal) 
     journal.intend(NETWORK, "create", TO)
     other = make_migration()
     assert store.journal.find(other.id, NETWORK, "create") is None
+
+
+def test_what_others_use_is_handed_over_instead_of_removed(store, make_migration) -> None:
+    maker, user = make_migration(), make_migration()
+    epoch = {one.id: store.migrations.take(one.id, Owner.this_process()) for one in (maker, user)}
+    flavor = Ref("flavor", "small")
+    mine = store.journal_of(maker.id, "shared", epoch=epoch[maker.id])
+    theirs = store.journal_of(user.id, "unit", epoch=epoch[user.id])
+    made = mine.made(mine.intend(flavor, "create", Side.DESTINATION), "made-1")
+    theirs.use({flavor: "made-1", Ref("flavor", "other"): "nobody-made-it"})
+    theirs.use({flavor: "made-1"})  # again: a resumed run says so once more
+    assert [one.ref for one in store.journal.open_entries(user.id)] == [flavor]
+    assert mine.hand_over(made) is None  # it has made nothing that needs it
+    theirs.intend(Ref("server", "s"), "create", Side.DESTINATION)
+    assert mine.hand_over(made) == user.id
+    assert not mine.open_entries(flavor, "create")
+    assert [one.made_id for one in theirs.open_entries(flavor, "create")] == ["made-1"]
+    assert theirs.hand_over(theirs.open_entries(flavor, "create")[0]) is None
