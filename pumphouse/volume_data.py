@@ -16,7 +16,7 @@ from pumphouse import errors
 from pumphouse.carrying import carry_data
 from pumphouse.model import Action, Side
 from pumphouse.resource import CloudAPI, Service, Want
-from pumphouse.steps import PENDING, Create, JournalEntry, Step, Verify
+from pumphouse.steps import PENDING, Create, Item, JournalEntry, Step, Verify
 from pumphouse.transfer import compare_image_data
 
 CARRIER = "pumphouse-carrier-"
@@ -49,10 +49,13 @@ class OnSource(Temporary):
     writes = Side.SOURCE
     kind: ClassVar[str]
 
+    @classmethod
+    def applies(cls, item: Item) -> bool:
+        """Only a volume in use is copied first."""
+        return item.action is Action.CREATE and bool(item.resource.facts["attachments"])
+
     def run(self) -> Any:
         """The id of what was made, once it is available."""
-        if not self.moves or not self.item.resource.facts["attachments"]:
-            return None
         source = self.context.source
         entry = self.context.journal.intend(self.item.ref, self.name, Side.SOURCE, temporary=True)
         made = entry.made_id or (self._find() if entry.repeated else None)

@@ -105,7 +105,7 @@ def compile_unit(unit: Unit, plan: Plan, registry: Registry, context: Context) -
     tasks: list[StepTask] = []
     for ref in unit.refs:
         one = item(plan.by_ref[ref], registry)
-        for position, step_class in enumerate(registry[ref.type].steps):
+        for position, step_class in enumerate(order.steps[ref]):
             tasks.append(StepTask(step_class(context, one), requires=order.before(ref, position)))
     flow.add(*tasks)
     return flow
@@ -119,7 +119,7 @@ class _Order:
     """
 
     def __init__(self, unit: Unit, plan: Plan, registry: Registry) -> None:
-        self._registry = registry
+        self.steps = {ref: _applying(plan.by_ref[ref], registry) for ref in unit.refs}
         self._needs: dict[Ref, list[Ref]] = {}
         self._held: dict[Ref, list[Ref]] = {}
         self._holders: dict[Ref, list[Ref]] = defaultdict(list)
@@ -134,19 +134,25 @@ class _Order:
 
     def before(self, ref: Ref, position: int) -> list[str]:
         """The symbols that the step at this position requires."""
-        steps = self._registry[ref.type].steps
+        steps = self.steps[ref]
         if position == 0:
             return [self._last(need) for need in self._needs[ref]] + [
-                symbol(holder, self._registry[holder.type].steps[0].name) for holder in self._holders[ref]
+                symbol(holder, self.steps[holder][0].name) for holder in self._holders[ref]
             ]
         own = [symbol(ref, steps[position - 1].name)]
         return own + [self._last(need) for need in self._held[ref]] if position == 1 else own
 
     def _last(self, ref: Ref) -> str:
-        return symbol(ref, self._registry[ref.type].steps[-1].name)
+        return symbol(ref, self.steps[ref][-1].name)
 
 
 def parse_symbol(name: str) -> tuple[Ref, str]:
     """The reference and the step of an atom's name."""
     ref, _, step = name.rpartition(":")
     return Ref.parse(ref), step
+
+
+def _applying(planned: PlannedResource, registry: Registry) -> list[type[Step]]:
+    """The steps that have anything to do for a resource."""
+    one = item(planned, registry)
+    return [step for step in registry[planned.ref.type].steps if step.applies(one)]

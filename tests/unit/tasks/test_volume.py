@@ -111,7 +111,7 @@ def test_undo_half_way_leaves_nothing_on_either_side(bench, make, until):
 def test_a_second_attempt_makes_nothing_twice(bench, make, project):
     identity = make()
     resource = bench.read(KIND, identity, Side.SOURCE)
-    for name in ("snapshot", "clone", "export", "export", "transfer", "transfer", "create", "create"):
+    for name in ("export", "export", "transfer", "transfer", "create", "create"):
         bench.step(KIND, resource, name)
     assert sorted(carriers(bench, identity)) == ["destination image", "source image"]
     made = bench.carry(KIND, resource)
