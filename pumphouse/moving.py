@@ -136,7 +136,7 @@ class Quiesce(ServerStep):
             return None
         identity, body = self.item.ref.id, self.here()
         status, busy = str(body["status"]), body.get("OS-EXT-STS:task_state")
-        entry = self.context.journal.intend(self.item.ref, self.name, Side.SOURCE, detail={"status": status})
+        # First of all: a journalled state is one to which an undo can bring it back.
         if status not in QUIET | {"ACTIVE"}:
             raise errors.ResourceError(
                 f"its status is now {status}",
@@ -144,6 +144,7 @@ class Quiesce(ServerStep):
                 cloud=self.context.source.name,
                 next_step="Bring it to ACTIVE or SHUTOFF, and make a new plan.",
             )
+        entry = self.context.journal.intend(self.item.ref, self.name, Side.SOURCE, detail={"status": status})
         # An earlier attempt may have sent the action already.
         if status == "ACTIVE" and not (entry.repeated and busy):
             self.act(Side.SOURCE, identity, self._action())
@@ -266,4 +267,7 @@ class ShutDown(ServerStep):
         return self.until(Side.SOURCE, identity, {"SHUTOFF", "SHELVED", "SHELVED_OFFLOADED"})
 
     def undo(self, entry: JournalEntry) -> None:
-        self.restore(entry.detail)
+        """Nothing yet: the undo of quiescing wakes it, once the destination's server is gone.
+
+        Before that, both would run, with the same addresses.
+        """

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import closing
 
 import openstack
 import pytest
 
 from pumphouse import errors
-from pumphouse.model import Action
+from pumphouse.model import Action, ScopeKind
 from pumphouse.report.model import Outcome
 from pumphouse.store.states import MigrationState
 
@@ -87,6 +88,24 @@ def test_a_roll_back_leaves_both_clouds_as_they_were(site):
     assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK
     assert site.states() == before
     assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK  # again: nothing is left to do
+
+
+def test_a_roll_back_wakes_the_sources_server_only_when_the_destinations_is_gone(site):
+    plan = site.plan("web-1", kind=ScopeKind.SERVER)
+    record = site.app.run(site.app.start(plan, check_fresh=False).id)
+    there = openstack.connect(cloud="destination")
+    assert there.compute.find_server("web-1", all_projects=True) is not None
+    site.source.holds.set(nth=1)
+    thread = threading.Thread(target=lambda: site.app.rollback(record.id))
+    thread.start()
+    try:
+        assert site.source.holds.wait_held(timeout=60)["path"].endswith("/action")
+        assert there.compute.find_server("web-1", all_projects=True) is None
+    finally:
+        site.source.holds.release()
+        thread.join()
+    server = openstack.connect(cloud="source").compute.find_server("web-1", all_projects=True)
+    assert server.status == "ACTIVE"
 
 
 def test_after_a_roll_back_it_can_be_done_again(site):
