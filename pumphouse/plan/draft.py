@@ -49,7 +49,8 @@ class Draft:
     """What planning knows: both inventories, the choices, and the graph so far.
 
     An edge ``a -> b`` says that ``b`` needs ``a``. ``known`` is the id map of earlier migrations, and
-    ``adopted`` what of it they used rather than made; ``leave_out`` says for a type why none of it is moved.
+    ``adopted`` what of it they used rather than made; ``half_made`` tells which migration has begun to make
+    something and not finished; ``leave_out`` says for a type why none of it is moved.
     """
 
     scope: Scope
@@ -59,6 +60,7 @@ class Draft:
     overrides: Overrides
     known: Mapping[Ref, str] = field(default_factory=dict)
     adopted: Collection[Ref] = ()
+    half_made: Mapping[Ref, str] = field(default_factory=dict)
     leave_out: Mapping[str, str] = field(default_factory=dict)
     nodes: dict[Ref, Node] = field(default_factory=dict)
     graph: nx.DiGraph[Ref] = field(default_factory=nx.DiGraph)

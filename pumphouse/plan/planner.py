@@ -21,12 +21,14 @@ def make_plan(
     overrides: Overrides | None = None,
     known: Mapping[Ref, str] | None = None,
     adopted: Collection[Ref] = (),
+    half_made: Mapping[Ref, str] | None = None,
     leave_out: Mapping[str, str] | None = None,
 ) -> Plan:
     """Decide what to do for a scope. Pure: reads only the inventories.
 
     :param known: the id map of earlier migrations between these clouds.
     :param adopted: what of it was on the destination before: it is others', and not changed.
+    :param half_made: what migrations have begun to make and not finished, and which ones.
     :param leave_out: types of which nothing is moved, each with the reason.
     :raises pumphouse.errors.UnknownResource: the scope names what the source does not have.
     :raises pumphouse.errors.AmbiguousName: the scope names several things.
@@ -39,6 +41,7 @@ def make_plan(
         overrides=overrides or Overrides(),
         known=known or {},
         adopted=adopted,
+        half_made=half_made or {},
         leave_out=leave_out or {},
     )
     for transform in TRANSFORMS:

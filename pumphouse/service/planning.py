@@ -75,6 +75,7 @@ class Planning:
             overrides=wanted,
             known={ref: record.destination_id for ref, record in known.items()},
             adopted={ref for ref, record in known.items() if not record.made},
+            half_made=self._app.store.journal.half_made(source.name, destination.name),
             leave_out=self._leave_out(),
         )
 

@@ -14,8 +14,8 @@ from pumphouse.model import Ref, Side
 from pumphouse.steps import USE, Create, JournalEntry, JournalState
 from pumphouse.store.database import Database, retried
 from pumphouse.store.migrations import check_fence
-from pumphouse.store.models import JournalRow, MigrationRow
-from pumphouse.store.states import MigrationState
+from pumphouse.store.models import JournalRow, MigrationRow, UnitRow
+from pumphouse.store.states import MigrationState, UnitState
 
 _OPEN = (JournalState.INTENT, JournalState.MADE, JournalState.LEFT)
 """What a cloud still holds, or may hold."""
@@ -181,6 +181,30 @@ class JournalTable:
         with Session(self._database.reader) as session:
             rows = session.scalars(query.order_by(JournalRow.id.desc() if newest_first else JournalRow.id))
             return list(map(_entry, rows))
+
+    @retried
+    def half_made(self, source: str, destination: str) -> dict[Ref, str]:
+        """What migrations between two clouds have begun to create and not finished, and which ones.
+
+        Of a unit that has not succeeded, or left by one that could not be taken back.
+        """
+        unit = sa.and_(UnitRow.migration == JournalRow.migration, UnitRow.name == JournalRow.unit)
+        query = (
+            sa.select(JournalRow)
+            .join(MigrationRow, MigrationRow.id == JournalRow.migration)
+            .outerjoin(UnitRow, unit)
+            .where(
+                MigrationRow.source == source,
+                MigrationRow.destination == destination,
+                JournalRow.step == Create.name,
+                JournalRow.state.in_(_OPEN),
+                # Units of earlier tries are not kept: they have succeeded, or left something.
+                sa.or_(JournalRow.state == JournalState.LEFT, UnitRow.state != UnitState.SUCCEEDED),
+            )
+            .order_by(JournalRow.id)
+        )
+        with Session(self._database.reader) as session:
+            return {Ref(row.type, row.source_id): row.migration for row in session.scalars(query)}
 
     @retried
     def entries(self, migration: str) -> list[JournalEntry]:

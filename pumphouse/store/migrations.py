@@ -160,7 +160,7 @@ class Migrations:
         A request that was left over is dropped.
 
         :raises MigrationBusy: a living process has it, or is at work on another migration of the same
-            subjects between the same clouds.
+            subjects between the same clouds; or it is new, and such another one has not ended.
         """
         with Session(self._database.writer) as session, session.begin():
             found = _find(session, id)
@@ -175,6 +175,7 @@ class Migrations:
             now = datetime.now(UTC)
             for other in between:
                 _refuse_if_busy(other, found, now)
+                _refuse_if_unfinished(other, found)
             found.owner_host, found.owner_pid, found.owner_started = owner.host, owner.pid, owner.started
             found.heartbeat_at, found.request = now, None
             found.epoch += 1
@@ -273,6 +274,19 @@ def _refuse_if_busy(other: MigrationRow, wanted: MigrationRow, now: datetime) ->
             f"migration {other.id} is at work on the same between {other.source} and {other.destination}: "
             f"{', '.join(shared)}",
             next_step=f"Wait until it ends, or pause it with: pumphouse migration pause {other.id}",
+        )
+
+
+def _refuse_if_unfinished(other: MigrationRow, wanted: MigrationRow) -> None:
+    """To begin anew what another one is in the middle of would make it twice when that one goes on."""
+    state = MigrationState(other.state)
+    begun = state.active or state is MigrationState.PAUSED
+    shared = sorted(set(other.subjects) & set(wanted.subjects))
+    if other.id != wanted.id and shared and begun and wanted.state == MigrationState.PLANNED:
+        raise MigrationBusy(
+            f"migration {other.id} of the same ({', '.join(shared)}) has not ended: it is {state}",
+            next_step=f"Go on with: pumphouse migration resume {other.id}; or take it back with: "
+            f"pumphouse migration rollback {other.id}",
         )
 
 

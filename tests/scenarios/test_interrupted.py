@@ -15,6 +15,7 @@ import pytest
 from pumphouse import errors
 from pumphouse.engine.control import Control
 from pumphouse.events import StepChanged
+from pumphouse.model import ScopeKind
 from pumphouse.store.states import MigrationState, UnitState
 
 
@@ -176,3 +177,32 @@ def test_two_runs_of_one_tenant_at_once_are_refused_with_the_first_ones_id(site)
         go_on.set()
         thread.join()
     assert site.app.migration(first.id).state is MigrationState.SUCCEEDED
+
+
+def test_what_a_killed_migration_has_half_made_is_never_taken_for_migrated(site):
+    fault = site.destination.faults.add("stall", method="PUT", path="/image/v2/images/*/file", times=0)
+    process = migrating(site, "migrate", "image", "shop-app", "--yes", "--progress", "none")
+    try:
+        wait_for(lambda: site.destination.faults.list()[0]["hits"])
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    site.destination.faults.clear()
+    killed = site.app.migration("last")
+    plan = site.plan("shop-app", kind=ScopeKind.IMAGE)
+    assert not plan.nothing_to_do
+    with pytest.raises(errors.PlanBlocked, match=killed.id):
+        plan.require_unblocked()
+    assert site.app.resume(killed.id).state is MigrationState.SUCCEEDED
+    assert site.plan("shop-app", kind=ScopeKind.IMAGE).nothing_to_do
+    assert fault.hits
+
+
+def test_a_paused_migration_is_not_begun_anew(site):
+    control = Control()
+    again = site.app.start(site.plan(), check_fresh=False)
+    paused = site.migrate(control=control, listener=pausing(control, step="quiesce"))
+    with pytest.raises(errors.MigrationBusy, match=f"migration resume {paused.id}"):
+        site.app.run(again.id)
+    assert site.app.rollback(paused.id).state is MigrationState.ROLLED_BACK
+    assert site.app.run(again.id).state is MigrationState.SUCCEEDED

@@ -12,7 +12,7 @@ from typing import Any
 from pumphouse.compare import Difference, differences
 from pumphouse.model import Action, Resource
 from pumphouse.plan.draft import Draft, Node
-from pumphouse.resource import Adopt, Field, Policy, Problem, ResourceType, Severity
+from pumphouse.resource import Adopt, Field, Policy, Problem, ResourceType, ScopeLevel, Severity
 
 Index = dict[tuple[str, Policy, Any], list[Resource]]
 
@@ -29,6 +29,7 @@ def apply(draft: Draft) -> None:
         if node.action is Action.SKIP:
             continue
         _match(draft, node, marked, index)
+        _refuse_half(draft, node)
         if node.destination is not None and node.action is not Action.BLOCKED:
             _decide(draft, node, node.destination)
 
@@ -74,6 +75,27 @@ def _match(draft: Draft, node: Node, marked: dict[tuple[str, str | None], Resour
         )
     elif node.action is not Action.BLOCKED:
         node.reason = "the destination has no such resource"
+
+
+def _refuse_half(draft: Draft, node: Node) -> None:
+    """Block what is there and only half made: to reuse it would call it migrated.
+
+    What is shared is left to the claims, by which migrations make it once.
+    """
+    ref = node.resource.ref
+    migration = draft.half_made.get(ref)
+    shared = draft.kind(ref).scope in {ScopeLevel.CLOUD, ScopeLevel.DOMAIN}
+    if migration is not None and node.destination is not None and not shared:
+        node.block(
+            Problem(
+                severity=Severity.BLOCK,
+                summary=f"migration {migration} has begun to make it ({node.destination.ref.id}), "
+                "and has not finished",
+                next_step="Wait until that ends. Should nobody be at work on it, go on with: "
+                f"pumphouse migration resume {migration}; or take it back with: "
+                f"pumphouse migration rollback {migration}",
+            )
+        )
 
 
 def _earlier(draft: Draft, node: Node) -> Resource | None:
