@@ -74,8 +74,8 @@ class Resource:
             ref=Ref.parse(data["ref"]),
             name=data["name"],
             project_id=data["project_id"],
-            fields=data["fields"],
-            facts=data["facts"],
+            fields=dict(data["fields"]),
+            facts=dict(data["facts"]),
             made_from=data["made_from"],
         )
 

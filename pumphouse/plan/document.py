@@ -82,7 +82,7 @@ class PlannedResource:
             needs=tuple(Ref.parse(text) for text in data["needs"]),
             destination_id=data["destination_id"],
             changed=tuple(data["changed"]),
-            before=data["before"],
+            before=dict(data["before"]),
             problems=tuple(
                 Problem(**{**problem, "severity": Severity(problem["severity"])})
                 for problem in data["problems"]
@@ -180,10 +180,10 @@ class Plan:
                 source=data["source"],
                 destination=data["destination"],
                 scope=Scope.from_dict(data["scope"]),
-                overrides=data["overrides"],
+                overrides=dict(data["overrides"]),
                 resources=tuple(PlannedResource.from_dict(one) for one in data["resources"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise errors.BadPlan(f"{where} is damaged: {error!r}", next_step=_AGAIN) from None
 
     def save(self, path: Path) -> None:

@@ -45,9 +45,13 @@ class Planning:
         return save_plan(self._app.store, self._fresh(plan))
 
     def require_fresh(self, plan: Plan) -> Plan:
-        """The plan, kept under an id of this store. Raises StalePlan if the clouds have changed."""
-        require_fresh(plan, self._fresh(plan))
-        return save_plan(self._app.store, plan)
+        """The same plan of what the clouds have now. Raises StalePlan if that differs in what it does.
+
+        What the file says besides, such as what an undo puts back, is not relied upon.
+        """
+        fresh = self._fresh(plan)
+        require_fresh(plan, fresh)
+        return save_plan(self._app.store, fresh)
 
     def _fresh(self, plan: Plan) -> Plan:
         here, there = self._pair(plan.source, plan.destination)

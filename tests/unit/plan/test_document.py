@@ -72,3 +72,25 @@ def test_the_graph_as_text_is_stable_and_quoted():
     assert text.count("->") == sum(len(found.needs) for found in odd.resources)
     assert mermaid(odd).startswith("flowchart LR\n")
     assert json.dumps(odd.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("overrides",), None),
+        (("overrides",), "x"),
+        (("resources", 0, "resource", "ref"), 5),
+        (("resources", 0, "resource", "fields"), None),
+        (("resources", 0, "before"), [1]),
+        (("resources", 0, "needs"), None),
+        (("scope",), []),
+    ],
+)
+def test_a_plan_whose_parts_are_of_the_wrong_kind_is_called_damaged(place, value):
+    data = json.loads(json.dumps(plan().to_dict()))
+    part = data
+    for name in place[:-1]:
+        part = part[name]
+    part[place[-1]] = value
+    with pytest.raises(errors.BadPlan, match="damaged"):
+        Plan.from_dict(data)
