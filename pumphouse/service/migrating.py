@@ -121,9 +121,14 @@ class Migrating:
             return self._cancelled(place)
         if self._control.stop.is_set():
             return self._end(place, MigrationState.PAUSED)
-        left = Rollback(place, control=self._control, jobs=self._jobs).temporary()
-        report = self._prove(place.plan, place.source, place.destination, reading.quiet)
-        return self._end(place, *_verdict(outcomes, report, left))
+        # From here on it ends: a request to stop must not leave grants behind.
+        left = Rollback(place, control=Control(), jobs=self._jobs).temporary()
+        try:
+            report = self._prove(place.plan, place.source, place.destination, reading.quiet)
+        except (errors.CloudError, errors.UsageError) as error:
+            reason = f"it could not be proved: {error}"
+            return self._end(place, *_verdict(outcomes, left, reason))
+        return self._end(place, *_verdict(outcomes, left, _wrong(report)))
 
     def _cancelled(self, place: Workplace) -> MigrationRecord:
         """What has not ended is undone; what has is kept, for a roll-back or a retry."""
@@ -285,7 +290,14 @@ _NEXT = {
 }
 
 
-def _verdict(outcomes: dict[str, Outcome], report: Report, left: list[str]) -> tuple[MigrationState, str]:
+def _wrong(report: Report) -> str:
+    """What the report does not bear out, in words; empty if it is verified."""
+    wrong = report.wrong()
+    found = ", ".join(f"{one.ref.type} {one.name}" for one in wrong[:3])
+    return f"{len(wrong)} resources are not as they should be: {found}" if wrong else ""
+
+
+def _verdict(outcomes: dict[str, Outcome], left: list[str], wrong: str) -> tuple[MigrationState, str]:
     """What a run came to: succeeded only if everything was done, and proved."""
     failed = {name: one for name, one in outcomes.items() if one.state is not UnitState.SUCCEEDED}
     if failed:
@@ -296,10 +308,8 @@ def _verdict(outcomes: dict[str, Outcome], report: Report, left: list[str]) -> t
         reason = f"{len(failed)} of {len(outcomes)} units failed, such as {name}: {first.reason}"
         whole = len(failed) == len(outcomes)
         return (MigrationState.FAILED if whole else MigrationState.PARTIAL), reason
-    if not report.verified:
-        wrong = report.wrong()
-        found = ", ".join(f"{one.ref.type} {one.name}" for one in wrong[:3])
-        return MigrationState.PARTIAL, f"{len(wrong)} resources are not as they should be: {found}"
+    if wrong:
+        return MigrationState.PARTIAL, wrong
     if left:
         return MigrationState.PARTIAL, f"temporary resources are left: {'; '.join(left[:3])}"
     return MigrationState.SUCCEEDED, ""

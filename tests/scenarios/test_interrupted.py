@@ -14,8 +14,10 @@ import pytest
 
 from pumphouse import errors
 from pumphouse.engine.control import Control
+from pumphouse.engine.rollback import Rollback
 from pumphouse.events import StepChanged
 from pumphouse.model import ScopeKind
+from pumphouse.service import reading
 from pumphouse.store.states import MigrationState, UnitState
 
 
@@ -206,3 +208,31 @@ def test_a_paused_migration_is_not_begun_anew(site):
         site.app.run(again.id)
     assert site.app.rollback(paused.id).state is MigrationState.ROLLED_BACK
     assert site.app.run(again.id).state is MigrationState.SUCCEEDED
+
+
+def test_a_migration_that_could_not_be_proved_does_not_claim_success_and_can_go_on(site, monkeypatch):
+    def unreachable(*_arguments, **_options):
+        raise errors.Unavailable("the service is down", cloud="destination")
+
+    record = site.app.start(site.plan("shop-app", kind=ScopeKind.IMAGE), check_fresh=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "read_both", unreachable)
+        record = site.app.run(record.id)
+    assert record.state is MigrationState.PARTIAL
+    assert "could not be proved" in record.reason
+    assert site.app.retry(record.id).state is MigrationState.SUCCEEDED
+
+
+def test_a_stop_at_the_very_end_leaves_no_grants(site, monkeypatch):
+    """The request comes after the last unit and before what was for the way only is taken back."""
+    control = Control()
+    temporary = Rollback.temporary
+
+    def stopped(rollback):
+        control.pause()
+        return temporary(rollback)
+
+    monkeypatch.setattr(Rollback, "temporary", stopped)
+    record = site.migrate(control=control)
+    assert [one.step for one in site.app.store.journal.open_entries(record.id) if one.temporary] == []
+    assert record.state is MigrationState.SUCCEEDED
