@@ -300,7 +300,10 @@ class Settle(Step):
         """Nothing."""
         if self.item.action is Action.CREATE:
             want = self.want()
-            changed = {name: want.fields[name] for name in ("bootable", "image_metadata", "readonly")}
+            names = ["bootable", "image_metadata"]
+            if want.fields["readonly"]:  # no volume begins so, and the service would keep that it was told
+                names.append("readonly")
+            changed = {name: want.fields[name] for name in names}
             self.item.kind.update(self.acting(want.project_id), self.destination_id(), want, changed)
 
 

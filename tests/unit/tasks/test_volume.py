@@ -94,6 +94,13 @@ def test_a_volume_that_is_not_bootable_does_not_become_so(bench, make):
     assert there.fields["image_metadata"] == {}
 
 
+def test_a_volume_that_may_be_written_is_not_told_so(bench, make):
+    """The service would show, in the metadata of a volume, that it had been told."""
+    identity = bench.carry(KIND, bench.read(KIND, make(metadata={"team": "shop"}), Side.SOURCE))
+    body = bench.destination.get(Service.VOLUME, f"/volumes/{identity}")["volume"]
+    assert set(body["metadata"]) == {"team", "pumphouse_source"}
+
+
 @pytest.mark.parametrize("until", ["transfer", "fill"])
 def test_undo_half_way_leaves_nothing_on_either_side(bench, make, until):
     identity = make()
