@@ -117,11 +117,6 @@ def test_the_order_puts_what_is_looked_up_first():
         assert all(REGISTRY.rank[name] < REGISTRY.rank[kind.name] for name in kind.after)
 
 
-def test_every_type_is_in_the_demonstration_or_has_a_reason(inventory):
-    missing = {kind.name for kind in TYPES if not inventory.of_type(kind.name)}
-    assert missing <= {"group", "address_scope", "subnet_pool"}, "the demonstration should show it"
-
-
 def test_no_secret_value_is_ever_read_into_a_resource(inventory):
     text = json.dumps([resource.to_dict() for resource in inventory])
     for secret in ("demo-password", "I2Nsb3VkLWNvbmZpZ"):  # a password, and the beginning of user data
