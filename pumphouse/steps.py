@@ -316,7 +316,7 @@ class Create(Step):
         if "before" in entry.detail:
             self._restore(entry)
             return
-        cloud = self.acting(entry.detail.get("project_id"))
+        cloud = self._acting_still(entry)
         made = entry.made_id or self._find_lost(cloud)
         if made and not entry.detail.get("adopted"):
             heir = context.journal.hand_over(entry)
@@ -410,11 +410,18 @@ class Create(Step):
 
     def _restore(self, entry: JournalEntry) -> None:
         identity = entry.made_id or str(self.item.destination_id)
-        cloud = self.acting(entry.detail.get("project_id"))
+        cloud = self._acting_still(entry)
         if self.item.kind.show(cloud, identity, project_id=entry.detail.get("project_id")) is not None:
             self.item.kind.update(cloud, identity, self.want(), entry.detail["before"])
 
     # -- removing
+
+    def _acting_still(self, entry: JournalEntry) -> CloudAPI:
+        """As :meth:`acting`. What is left of a project that is gone an administrator reaches all the same."""
+        try:
+            return self.acting(entry.detail.get("project_id"))
+        except errors.NotFound:
+            return self.context.destination
 
     def _until_gone(self, cloud: CloudAPI, identity: str, project_id: str | None) -> None:
         """Wait for a deletion that the service does in its own time."""

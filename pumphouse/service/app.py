@@ -291,6 +291,12 @@ class Pumphouse:
         record = self.migration(migration_id)
         if self._alive(record) or not record.state.active:
             return self.store.migrations.request(record.id, what)
+        if record.state is MigrationState.ROLLING_BACK:
+            # A pause would hide which way it was going.
+            raise errors.WrongState(
+                f"migration {record.id} is {record.state}, and no process is at work on it",
+                next_step=f"Go on with: pumphouse migration resume {record.id}",
+            )
         return self.store.migrations.set_state(record.id, state, reason="paused while no process ran it")
 
     @staticmethod

@@ -220,6 +220,7 @@ class Migrating:
                     ),
                 )
                 place.emit(MigrationChanged(migration=record.id, state=str(state)))
+                writer.flush()  # a resume must see which way it was going
                 yield place
         finally:
             migrations.release(record.id, epoch)

@@ -61,11 +61,11 @@ def test_a_killed_migration_resumes_to_the_same_end(site, share, when):
     assert site.states() == before
 
 
-def pausing(control, *, step):
-    """A listener that asks for a pause when a step of this name begins."""
+def pausing(control, *, step, state="RUNNING"):
+    """A listener that asks for a pause when a step of this name begins, or is in another state."""
 
     def listener(event):
-        if isinstance(event, StepChanged) and event.step == step and event.state == "RUNNING":
+        if isinstance(event, StepChanged) and event.step == step and event.state == state:
             control.pause()
 
     return listener
@@ -236,3 +236,39 @@ def test_a_stop_at_the_very_end_leaves_no_grants(site, monkeypatch):
     record = site.migrate(control=control)
     assert [one.step for one in site.app.store.journal.open_entries(record.id) if one.temporary] == []
     assert record.state is MigrationState.SUCCEEDED
+
+
+def test_a_killed_roll_back_goes_on_backwards(site):
+    before = site.states()
+    record = site.migrate()
+    site.destination.holds.set(nth=4, when="after")
+    process = migrating(site, "migration", "rollback", record.id, "--yes", "--progress", "none")
+    try:
+        site.destination.holds.wait_held(timeout=60)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    site.destination.holds.release()
+    with pytest.raises(errors.WrongState, match=f"migration resume {record.id}"):
+        site.app.pause(record.id)
+    assert site.app.resume(record.id).state is MigrationState.ROLLED_BACK
+    assert site.states() == before
+
+
+def test_a_paused_roll_back_goes_on_backwards(site):
+    before = site.states()
+    record = site.migrate()
+    control = Control()
+    listener = pausing(control, step="create", state="REVERTED")
+    assert site.app.rollback(record.id, control=control, listener=listener).state is MigrationState.PAUSED
+    assert site.app.resume(record.id).state is MigrationState.ROLLED_BACK
+    assert site.states() == before
+
+
+def test_a_roll_back_ends_although_the_project_was_removed_by_hand(site):
+    record = site.migrate()
+    there = openstack.connect(cloud="destination")
+    there.identity.delete_project(there.identity.find_project("shop"))
+    assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert not list(there.compute.servers(all_projects=True))
+    assert not list(there.block_storage.volumes(all_projects=True))
