@@ -70,6 +70,7 @@ _EXTENSIONS = [
     "port-security-groups-filtering",
     "project-id",
     "provider",
+    "qinq",
     "qos",
     "qos-default",
     "quota_details",
@@ -98,6 +99,7 @@ _EXTENSIONS = [
     "trunk",
     "trunk-details",
     "uplink-status-propagation",
+    "vlan-transparent",
 ]
 
 _PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
@@ -138,7 +140,8 @@ class Networks(Collection):
         Attribute(name="dns_domain", check=dns_name, default=""),
         Attribute(name="mtu", check=integer(0)),
         Attribute(name="qos_policy_id", check=or_none(identifier), default=None),
-        Attribute(name="vlan_transparent", check=or_none(boolean), put=False),
+        Attribute(name="vlan_transparent", check=boolean, put=False, default=False),
+        Attribute(name="qinq", check=boolean, put=False, default=False),
         Attribute(name="availability_zone_hints", check=listed(text(255)), put=False, default=[]),
         Attribute(
             name="provider:network_type", check=one_of("vxlan", "vlan", "flat", "gre", "geneve"), policy=True
@@ -155,8 +158,6 @@ class Networks(Collection):
         provider = self._provider(call.cloud, values, external=external)
         if values["mtu"] is UNSET:
             values["mtu"] = 1450 if provider["provider:network_type"] in ("vxlan", "gre", "geneve") else 1500
-        if values["vlan_transparent"] is UNSET:
-            del values["vlan_transparent"]
         row = self.row(call, {**values, **provider}, status="ACTIVE", subnets=[])
         row["_grants"] = {SHARED: shared, EXTERNAL: external}
         return row

@@ -89,6 +89,15 @@ def test_port_security_is_kept_explicitly(tenancy, project, value):
     assert (there["port_security_enabled"], there["admin_state_up"]) == (value, value)
 
 
+@pytest.mark.parametrize("name", ["vlan_transparent", "qinq"])
+def test_tags_inside_a_network_still_pass(tenancy, project, name):
+    body = {"name": "trunked", "project_id": project, name: True}
+    if not tenancy.bench.source.has_extension(name.replace("_", "-")):
+        pytest.skip(f"the source has no {name}")
+    made = tenancy.carry("network", tenancy.network("/networks", {"network": body}))
+    assert tenancy.get(f"/networks/{made}")[name] is True
+
+
 def test_null_of_an_old_cloud_is_not_sent(tenancy, network):
     resource = tenancy.resource("network", network)
     body = {**tenancy.get(f"/networks/{network}", side=Side.SOURCE), "port_security_enabled": None}
