@@ -25,7 +25,7 @@ from pumphouse.report.model import Report
 from pumphouse.service import reading
 from pumphouse.service.passwords import passwords
 from pumphouse.service.plans import load_plan, merge
-from pumphouse.steps import JournalState, Settings
+from pumphouse.steps import JournalEntry, JournalState, Settings
 from pumphouse.store.migrations import EARLIER_PLANS, MigrationRecord, Request
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import MigrationState, UnitState
@@ -122,13 +122,21 @@ class Migrating:
         if self._control.stop.is_set():
             return self._end(place, MigrationState.PAUSED)
         # From here on it ends: a request to stop must not leave grants behind.
-        left = Rollback(place, control=Control(), jobs=self._jobs).temporary()
+        left = Rollback(place, control=Control(), jobs=self._jobs).temporary() + self._stuck(place.plan)
         try:
             report = self._prove(place.plan, place.source, place.destination, reading.quiet)
         except (errors.CloudError, errors.UsageError) as error:
             reason = f"it could not be proved: {error}"
             return self._end(place, *_verdict(outcomes, left, reason))
         return self._end(place, *_verdict(outcomes, left, _wrong(report)))
+
+    def _stuck(self, plan: Plan) -> list[str]:
+        """What a failed unit could not take back, in words: a server still suspended on the source, say."""
+        return [
+            f"{_called(plan, entry)}, on {entry.side}: {entry.detail.get('left', '')}"
+            for entry in self._store.journal.open_entries(self._record.id)
+            if entry.state is JournalState.LEFT and not entry.temporary
+        ]
 
     def _cancelled(self, place: Workplace) -> MigrationRecord:
         """What has not ended is undone; what has is kept, for a roll-back or a retry."""
@@ -298,19 +306,26 @@ def _wrong(report: Report) -> str:
     return f"{len(wrong)} resources are not as they should be: {found}" if wrong else ""
 
 
+def _called(plan: Plan, entry: JournalEntry) -> str:
+    """The resource of a journal's entry as people know it."""
+    planned = plan.by_ref.get(entry.ref)
+    return str(planned.resource if planned else entry.ref)
+
+
 def _verdict(outcomes: dict[str, Outcome], left: list[str], wrong: str) -> tuple[MigrationState, str]:
-    """What a run came to: succeeded only if everything was done, and proved."""
+    """What a run came to: succeeded only if everything was done, proved, and nothing is left behind."""
+    reasons: list[str] = []
     failed = {name: one for name, one in outcomes.items() if one.state is not UnitState.SUCCEEDED}
     if failed:
         name, first = next(
             ((name, one) for name, one in failed.items() if one.state is UnitState.FAILED),
             next(iter(failed.items())),
         )
-        reason = f"{len(failed)} of {len(outcomes)} units failed, such as {name}: {first.reason}"
-        whole = len(failed) == len(outcomes)
-        return (MigrationState.FAILED if whole else MigrationState.PARTIAL), reason
-    if wrong:
-        return MigrationState.PARTIAL, wrong
+        reasons.append(f"{len(failed)} of {len(outcomes)} units failed, such as {name}: {first.reason}")
+    elif wrong:
+        reasons.append(wrong)
     if left:
-        return MigrationState.PARTIAL, f"temporary resources are left: {'; '.join(left[:3])}"
-    return MigrationState.SUCCEEDED, ""
+        reasons.append(f"{len(left)} could not be taken back: {'; '.join(left[:3])}")
+    whole = bool(failed) and len(failed) == len(outcomes)
+    state = MigrationState.FAILED if whole else MigrationState.PARTIAL
+    return (state, "; ".join(reasons)) if reasons else (MigrationState.SUCCEEDED, "")

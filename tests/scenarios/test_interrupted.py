@@ -272,3 +272,20 @@ def test_a_roll_back_ends_although_the_project_was_removed_by_hand(site):
     assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK
     assert not list(there.compute.servers(all_projects=True))
     assert not list(there.block_storage.volumes(all_projects=True))
+
+
+def test_a_server_that_could_not_be_woken_after_a_failure_is_named_in_the_reason(site):
+    site.destination.faults.add("server_error", path="web-1")
+    # Its suspension passes; what would wake it does not.
+    site.source.faults.add(
+        "status", method="POST", path="/compute/*/servers/*/action", code=409, after=1, times=0
+    )
+    plan = site.plan("web-1", kind=ScopeKind.SERVER)
+    record = site.app.run(site.app.start(plan, check_fresh=False).id)
+    assert record.state is MigrationState.PARTIAL
+    assert "1 could not be taken back: server 'web-1'" in record.reason
+    assert "on source" in record.reason
+    site.source.faults.clear()
+    assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    server = openstack.connect(cloud="source").compute.find_server("web-1", all_projects=True)
+    assert server.status == "ACTIVE"
