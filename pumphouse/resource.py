@@ -396,6 +396,10 @@ class ResourceType(ABC):
         """What it takes of its project's quota: ``{"compute.cores": 4}``, by service type and quota name."""
         return {}
 
+    def unfinished(self, there: Resource) -> str:
+        """Why the destination's one, made by an earlier migration, is no whole one; "" if it is."""
+        return ""
+
     def may_change(self, field: Field, wanted: Resource, there: Resource) -> str:
         """Why a field of the destination's may well differ from the one wanted; "" if it may not."""
         return ""

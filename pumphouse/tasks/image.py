@@ -270,6 +270,11 @@ class Image(RestType):
                 next_step="Sign it again on the destination.",
             )
 
+    def unfinished(self, there: Resource) -> str:
+        """Without its data."""
+        status = there.facts["status"]
+        return "" if status in {"active", "deactivated"} else f"its status is {status}"
+
     def size(self, resource: Resource) -> int:
         """The bytes that travel."""
         return int(resource.facts["size"])

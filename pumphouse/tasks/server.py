@@ -374,6 +374,11 @@ class Server(ResourceType):
                 "Map it in the override file's section availability_zones.",
             )
 
+    def unfinished(self, there: Resource) -> str:
+        """It never ran, or does no longer."""
+        status = there.facts["status"]
+        return f"its status is {status}" if status in {"BUILD", "ERROR"} else ""
+
     def consumes(self, resource: Resource, inventory: Inventory) -> Mapping[str, int]:
         """One server of its flavor's size."""
         flavor = inventory.get(Ref("flavor", resource.fields["flavor"] or ""))

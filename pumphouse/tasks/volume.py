@@ -197,6 +197,12 @@ class Volume(RestType):
         size = int(resource.facts["size"])
         return {f"{self.service}.volumes": 1, f"{self.service}.gigabytes": size}
 
+    def unfinished(self, there: Resource) -> str:
+        """Without its data."""
+        status = str(there.facts["status"])
+        whole = status not in {"creating", "downloading"} and not status.startswith("error")
+        return "" if whole else f"its status is {status}"
+
     def size(self, resource: Resource) -> int:
         """At most: blocks not in use do not travel."""
         return int(resource.facts["size"]) << 30

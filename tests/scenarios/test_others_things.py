@@ -5,6 +5,8 @@ from __future__ import annotations
 import openstack
 import pytest
 
+from pumphouse import errors
+from pumphouse.model import ScopeKind
 from pumphouse.store.states import MigrationState
 
 
@@ -78,3 +80,17 @@ def test_the_maker_removes_what_another_one_has_used_once_that_is_rolled_back(si
     assert site.app.verify(first.id).verified
     assert site.app.rollback(first.id).state is MigrationState.ROLLED_BACK
     assert site.states() == before
+
+
+def test_an_image_without_its_data_is_not_taken_for_migrated_by_another_store(site, there):
+    here = openstack.connect(cloud="source")
+    image = here.image.find_image("shop-app")
+    there.image.create_image(
+        "shop-app",
+        disk_format="qcow2",
+        container_format="bare",
+        pumphouse_source=image.id,
+        allow_duplicates=True,
+    )
+    with pytest.raises(errors.PlanBlocked, match="is not whole: its status is queued"):
+        site.plan("shop-app", kind=ScopeKind.IMAGE).require_unblocked()

@@ -117,6 +117,9 @@ class Server(Toy):
         if resource.facts.get("status") == "ERROR":
             yield Problem(severity=Severity.BLOCK, summary="its status is ERROR", next_step="Mend it.")
 
+    def unfinished(self, there):
+        return "its status is ERROR" if there.facts.get("status") == "ERROR" else ""
+
     def consumes(self, resource, inventory):
         return {"compute.instances": 1}
 

@@ -30,6 +30,7 @@ def apply(draft: Draft) -> None:
             continue
         _match(draft, node, marked, index)
         _refuse_half(draft, node)
+        _refuse_broken(draft, node)
         if node.destination is not None and node.action is not Action.BLOCKED:
             _decide(draft, node, node.destination)
 
@@ -94,6 +95,22 @@ def _refuse_half(draft: Draft, node: Node) -> None:
                 next_step="Wait until that ends. Should nobody be at work on it, go on with: "
                 f"pumphouse migration resume {migration}; or take it back with: "
                 f"pumphouse migration rollback {migration}",
+            )
+        )
+
+
+def _refuse_broken(draft: Draft, node: Node) -> None:
+    """Block what an earlier migration has made and is no whole one, whatever the store knows of it."""
+    if node.destination is None or not node.ours or node.action is Action.BLOCKED:
+        return
+    why = draft.kind(node.resource.ref).unfinished(node.destination)
+    if why:
+        node.block(
+            Problem(
+                severity=Severity.BLOCK,
+                summary=f"an earlier migration made it ({node.destination.ref.id}), but it is not whole: {why}",
+                next_step="Resume that migration or take it back (see: pumphouse migration list), or remove "
+                "it on the destination, and plan again.",
             )
         )
 

@@ -246,3 +246,21 @@ def test_what_an_earlier_migration_only_used_is_still_not_ours_to_change():
     ref = Ref("project", "p1")
     assert plan(there=there, known={ref: "P"}).by_ref[ref].action is Action.UPDATE
     assert plan(there=there, known={ref: "P"}, adopted={ref}).by_ref[ref].action is Action.REUSE
+
+
+def test_what_an_earlier_migration_made_in_vain_is_not_called_migrated():
+    broken = one(
+        "server", "V", name="web-1", project="P", flavor="F", ports=[], metadata={},
+        made_from="v1", facts={"status": "ERROR"},
+    )  # fmt: skip
+    made = plan(there=destination(broken))
+    assert made.by_ref[Ref("server", "v1")].action is Action.BLOCKED
+    assert "(V), but it is not whole: its status is ERROR" in why(made, "server:v1")
+
+
+def test_what_a_migration_is_in_the_middle_of_is_not_called_migrated():
+    network = one("network", "N", name="web", project="P", mtu=1450, external=False, made_from="n1")
+    made = plan(there=destination(network), half_made={Ref("network", "n1"): "m-1", Ref("port", "a1"): "m-1"})
+    assert made.by_ref[Ref("network", "n1")].action is Action.BLOCKED
+    assert "migration m-1 has begun to make it" in why(made, "network:n1")
+    assert made.by_ref[Ref("port", "a2")].action is Action.BLOCKED  # needs the network
