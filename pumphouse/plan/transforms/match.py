@@ -108,7 +108,7 @@ def _refuse_broken(draft: Draft, node: Node) -> None:
         node.block(
             Problem(
                 severity=Severity.BLOCK,
-                summary=f"an earlier migration made it ({node.destination.ref.id}), but it is not whole: {why}",
+                summary=f"a migration made it ({node.destination.ref.id}), but it is not whole: {why}",
                 next_step="Resume that migration or take it back (see: pumphouse migration list), or remove "
                 "it on the destination, and plan again.",
             )
