@@ -71,6 +71,10 @@ test: venv ## Run the tests (PYTEST_ARGS="-k name" for some)
 coverage: venv ## Run the tests and show what they do not reach
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --cov --cov-report=term $(PYTEST_ARGS)
 
+.PHONY: test-openstack
+test-openstack: venv ## Move a tenant between two real clouds and back (see doc/contributor/testing.rst)
+	@$(BIN)/python -m pytest -p no:randomly tests/openstack $(PYTEST_ARGS)
+
 .PHONY: bench
 bench: venv ## Measure what must be quick, on a machine with nothing else to do
 	@$(BIN)/python -m pytest --capture=no tests/benchmarks $(PYTEST_ARGS)

@@ -23,8 +23,9 @@ to do it on clouds of your own.
 """
 CLOUDS = """
 All services of both clouds were real ones: Keystone, Glance, Placement, Nova with libvirt and QEMU, Neutron,
-Cinder with volumes in files. Both shared one machine with two processor cores, and the guests were emulated
-in software, so the times are longer than those of clouds with machines of their own.
+Cinder with volumes in files. Both shared one machine with two processor cores, which had other work to do
+besides, and the guests were emulated in software, so the times are longer than those of clouds with machines
+of their own.
 """
 
 
@@ -73,7 +74,7 @@ def _bullets(lines: Iterable[str]) -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [".. list-table::", "   :header-rows: 1", ""]
     for row in (head, *rows):
-        lines += [f"   {'*' if not place else ' '} - {cell}" for place, cell in enumerate(row)]
+        lines += [f"   {'*' if not place else ' '} - {cell}".rstrip() for place, cell in enumerate(row)]
     return "\n".join(lines) + "\n"
 
 
@@ -117,7 +118,7 @@ def _not_kept(resources: list[dict[str, Any]]) -> str:
         for entry in one["fields"]
         if entry["outcome"] != "kept"
     ]
-    return _table(["Type", "Name", "Field", "Outcome", "Why"], rows)
+    return _table(["Type", "Name", "Field", "Outcome", "Why"], sorted(rows))
 
 
 def _downtimes(resources: list[dict[str, Any]]) -> str:
@@ -127,7 +128,7 @@ def _downtimes(resources: list[dict[str, Any]]) -> str:
 
 def _afterwards(record: dict[str, Any]) -> Iterator[str]:
     yield "A second run had nothing to do: on both clouds no revision and no time of a change moved."
-    changed = " and ".join(f"{action} of a {kind.replace('_', ' ')}" for action, kind, _ in record["change"])
+    changed = ", ".join(f"{action} {kind} ``{name}``" for action, kind, name in record["change"])
     yield f"After two changes on the source a third run did those alone: {changed}."
     entries = record["rolled back"]
     yield (
