@@ -27,6 +27,11 @@ Cinder with volumes in files. Both shared one machine with two processor cores, 
 besides, and the guests were emulated in software, so the times are longer than those of clouds with machines
 of their own.
 """
+NOT_COUNTED = """
+Two things are not counted as changes. What was made bears pumphouse's mark, the tag ``pumphouse-source=ID`` or
+the property ``pumphouse_source``. And a security group rule for ``0.0.0.0/0`` or ``::/0`` arrives without a
+prefix: Neutron takes the two for the same rule, but a listing shows the difference.
+"""
 
 
 def page(record: dict[str, Any], releases: Sequence[str]) -> str:
@@ -45,6 +50,7 @@ def page(record: dict[str, Any], releases: Sequence[str]) -> str:
         _bullets(record["checks"]),
         _title("What changed and what cannot be kept", "-"),
         _not_kept(report["resources"]),
+        _prose(NOT_COUNTED),
         _title("Downtimes", "-"),
         _prose(
             "From when a server was brought to rest on the source until it was verified on the destination:"
@@ -88,8 +94,10 @@ def _clouds(clouds: dict[str, dict[str, str]], releases: Sequence[str]) -> str:
 
 
 def _sums(report: dict[str, Any], seconds: int) -> str:
-    counts = ", ".join(f"{count} {outcome}" for outcome, count in report["counts"].items() if count)
-    fields = ", ".join(f"{count} {outcome}" for outcome, count in report["fields"].items() if count)
+    counts, fields = (
+        ", ".join(f"{count} {outcome}" for outcome, count in sorted(sums.items(), reverse=True) if count)
+        for sums in (report["counts"], report["fields"])
+    )
     gib = sum(one["bytes"] for one in report["resources"]) / (1 << 30)
     return (
         f"Pumphouse's own report is {'verified' if report['verified'] else 'not verified'}: "
