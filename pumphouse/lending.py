@@ -56,8 +56,8 @@ class CreateServer(Create):
         try:
             return super()._create(cloud, want)
         except errors.BadRequest as refused:
-            # The one who lent the same key before us has just taken it back.
-            if lent is None and "key" in refused.message.lower() and not _has_key(cloud, keypair):
+            # The one who lent the same key before us has just taken it back; a third may have lent it again.
+            if lent is None and "key" in refused.message.lower():
                 raise KeyBusy from refused
             raise
         finally:

@@ -182,3 +182,19 @@ def operators_roles(site, tenant):
     )
     names = {one.id: one.name for one in identity.roles()}
     return {names[one.role["id"]] for one in found}
+
+
+def test_a_key_that_another_server_s_creation_has_just_taken_back_is_waited_for(site):
+    source = openstack.connect(cloud="source")
+    user = source.identity.find_user("anna")
+    key = next(iter(source.compute.keypairs(user_id=user.id)))
+    # The operator has the same key under the same name, as if lent by the creation of another server.
+    destination = openstack.connect(cloud="destination").compute
+    destination.create_keypair(name=key.name, public_key=key.public_key, type="ssh")
+    refusal = {"badRequest": {"message": "Invalid key_name provided.", "code": 400}}
+    fault = site.destination.faults.add(
+        "status", method="POST", path="/compute/*/servers", code=400, body=refusal, times=3
+    )
+    assert site.migrate().state is MigrationState.SUCCEEDED
+    assert fault.hits == 3
+    assert [one.name for one in destination.keypairs()] == [key.name]
