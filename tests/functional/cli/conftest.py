@@ -50,13 +50,16 @@ def clean_environment(environment: dict[str, str], tmp_path: Path, monkeypatch: 
 def own_logging() -> Iterator[None]:
     """Puts back what the command line did to the logging of its process."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers = root.handlers[:]
+    names = (None, "pumphouse", "keystoneauth", "openstack", "taskflow", "py.warnings")
+    levels = {name: logging.getLogger(name).level for name in names}
     yield
     for handler in root.handlers[:]:
         if handler not in handlers:
             root.removeHandler(handler)
             handler.close()
-    root.setLevel(level)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
     logging.captureWarnings(False)
 
 
