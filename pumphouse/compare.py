@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pumphouse.resource import Field, ResourceType
+from pumphouse.fields import Field
+from pumphouse.resource import ResourceType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
+from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.model import Inventory, Ref, Resource
-from pumphouse.resource import Adopt, CloudAPI, Policy, Reach, Service, Want
+from pumphouse.resource import Adopt, Policy, Reach, Want
 from pumphouse.rest import MARKER_TAG, RestType
 
 IMMUTABLE = "immutable"

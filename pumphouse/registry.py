@@ -8,7 +8,8 @@ from functools import cached_property
 import networkx as nx
 from stevedore import ExtensionManager
 
-from pumphouse.resource import Field, ResourceType, Role
+from pumphouse.fields import Field, Role
+from pumphouse.resource import ResourceType
 
 NAMESPACE = "pumphouse.resource_types"
 

@@ -11,19 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar
 
+from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.fields import Field, Reference, Role
 from pumphouse.model import Inventory, Ref, Resource
-
-
-class Service(StrEnum):
-    """The OpenStack service that keeps a resource, by its service type."""
-
-    IDENTITY = "identity"
-    COMPUTE = "compute"
-    IMAGE = "image"
-    NETWORK = "network"
-    VOLUME = "block-storage"
 
 
 class ScopeLevel(StrEnum):
@@ -64,202 +56,6 @@ class Policy(StrEnum):
 
     MOVE = "move"
     MAP = "map"
-
-
-class Role(StrEnum):
-    """What happens to a field."""
-
-    COPY = "copy"
-    SECRET = "secret"  # noqa: S105 -- the name of a role, not a password
-    """Carried, but only a digest of it is ever kept."""
-    DROP = "drop"
-    """Owned by the service; not read, documented with its reason."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
-    """One declared field of a type.
-
-    Made by :func:`key`, :func:`ref`, :func:`copy`, :func:`secret` and :func:`drop`. ``refs`` maps a path
-    inside the value ("" is the value itself) to the type that the id there points to; a list on the way is
-    walked. ``since`` is the oldest microversion and ``extension`` the network extension that a cloud must
-    offer for the field; a cloud without it cannot carry the field, and the plan says so.
-    """
-
-    name: str
-    role: Role
-    key: bool = False
-    refs: Mapping[str, str]
-    optional: bool = False
-    part_of: bool = False
-    since: str | None = None
-    extension: str | None = None
-    fixed: bool = False
-    unordered: bool = False
-    at_least: bool = False
-    default: Any = None
-    mapping: str | None = None
-    why: str = ""
-
-
-def key(name: str, *, mapping: str | None = None) -> Field:
-    """A copied field that is part of the resource's identity on both clouds.
-
-    :param mapping: the section of the override file that renames its values.
-    """
-    return Field(name=name, role=Role.COPY, key=True, refs={}, fixed=True, mapping=mapping)
-
-
-def ref(
-    name: str,
-    *,
-    to: str,
-    key: bool = False,
-    optional: bool = False,
-    part_of: bool = False,
-    fixed: bool = True,
-    unordered: bool = True,
-    at_least: bool = False,
-) -> Field:
-    """An id, or a list of ids, of resources of the type ``to``: an edge of the graph and an id to rewrite.
-
-    :param optional: the target is not pulled into a plan for this alone; without it the field is lost.
-    :param part_of: this resource comes along whenever the target is selected.
-    :param fixed: cannot be changed on an existing resource.
-    :param at_least: the destination may have more of them.
-    """
-    return Field(
-        name=name,
-        role=Role.COPY,
-        key=key,
-        refs={"": to},
-        optional=optional,
-        part_of=part_of,
-        fixed=fixed,
-        unordered=unordered,
-        at_least=at_least,
-    )
-
-
-def copy(
-    name: str,
-    *,
-    refs: Mapping[str, str] | None = None,
-    key: bool = False,
-    optional: bool = False,
-    since: str | None = None,
-    extension: str | None = None,
-    fixed: bool = False,
-    unordered: bool = False,
-    at_least: bool = False,
-    default: Any = None,
-    mapping: str | None = None,
-) -> Field:
-    """A field carried as it is, but for the ids that ``refs`` names inside it.
-
-    :param default: what a body without the field means.
-    :param fixed: cannot be changed on an existing resource.
-    :param unordered: a list whose order means nothing.
-    :param at_least: a list or a mapping of which the destination may have more.
-    :param mapping: the section of the override file that renames its values.
-    """
-    return Field(
-        name=name,
-        role=Role.COPY,
-        key=key,
-        refs=refs or {},
-        optional=optional,
-        since=since,
-        extension=extension,
-        fixed=fixed,
-        unordered=unordered,
-        at_least=at_least,
-        default=default,
-        mapping=mapping,
-    )
-
-
-def secret(name: str, *, since: str | None = None) -> Field:
-    """A field that is carried straight from cloud to cloud; only its digest is kept and compared."""
-    return Field(name=name, role=Role.SECRET, refs={}, since=since, fixed=True)
-
-
-def drop(name: str, *, why: str) -> Field:
-    """A field that is not carried, and why."""
-    return Field(name=name, role=Role.DROP, refs={}, why=why)
-
-
-class CloudAPI(Protocol):
-    """What a type needs of a cloud: raw JSON calls, with microversions negotiated and errors made ours.
-
-    ``path`` is below the service's endpoint, such as ``/servers/detail``; ``up_to`` is the newest
-    microversion that the caller understands: the call uses that or the cloud's newest, whichever is older.
-    Every method raises :class:`pumphouse.errors.CloudError`.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def user_id(self) -> str: ...
-    @property
-    def project_id(self) -> str: ...
-    def list(
-        self,
-        service: Service,
-        path: str,
-        key: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        up_to: str | None = None,
-    ) -> list[dict[str, Any]]: ...
-    def get(
-        self,
-        service: Service,
-        path: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        up_to: str | None = None,
-    ) -> dict[str, Any]: ...
-    def exists(self, service: Service, path: str) -> bool: ...
-    def post(
-        self,
-        service: Service,
-        path: str,
-        body: Any,
-        *,
-        up_to: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]: ...
-    def put(
-        self,
-        service: Service,
-        path: str,
-        body: Any = None,
-        *,
-        up_to: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]: ...
-    def patch(
-        self,
-        service: Service,
-        path: str,
-        body: Any,
-        *,
-        up_to: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]: ...
-    def delete(
-        self,
-        service: Service,
-        path: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        up_to: str | None = None,
-    ) -> bool: ...
-    def microversion(self, service: Service, up_to: str) -> str: ...
-    def supports(self, service: Service, version: str) -> bool: ...
-    def has_extension(self, alias: str) -> bool: ...
-    def within(self, project_id: str, *, fresh: bool = False) -> Self: ...
 
 
 class Severity(StrEnum):
@@ -308,13 +104,6 @@ class Reach:
     def covers(self, project_id: str | None) -> bool:
         """Whether a project is within reach."""
         return self.projects is None or project_id in self.projects
-
-
-class Reference(NamedTuple):
-    """An id found in a field."""
-
-    field: Field
-    ref: Ref
 
 
 class ResourceType(ABC):

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from pumphouse import errors
+from pumphouse.cloud_api import CloudAPI
+from pumphouse.fields import Role, drop
 from pumphouse.model import Inventory, Ref, Resource
-from pumphouse.resource import CloudAPI, Reach, ResourceType, Role, Want, drop
+from pumphouse.resource import Reach, ResourceType, Want
 
 
 class RestType(ResourceType):

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from pumphouse import errors
-from pumphouse.resource import CloudAPI, Service
+from pumphouse.cloud_api import CloudAPI, Service
 
 TRIES = 3
 _BLOCK = 2 * 1024 * 1024

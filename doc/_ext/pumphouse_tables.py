@@ -26,9 +26,10 @@ from sphinx.util.docutils import SphinxDirective
 
 from pumphouse.errors import PumphouseError
 from pumphouse.events import Event
+from pumphouse.fields import Field, Role
 from pumphouse.model import Side
 from pumphouse.registry import Registry
-from pumphouse.resource import Adopt, Field, ResourceType, Role
+from pumphouse.resource import Adopt, ResourceType
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import requests
 
-from pumphouse.resource import Service
+from pumphouse.cloud_api import Service
 
 # PUTs by method, yet actions by nature: a second one is refused.
 _ACTIONS = ("/add_router_interface", "/remove_router_interface")

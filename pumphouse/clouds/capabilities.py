@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pumphouse import errors
+from pumphouse.cloud_api import Service
 from pumphouse.clouds.cloud import Cloud
-from pumphouse.resource import Service
 
 # What a migration makes of a microversion or an extension, so that its lack can be told.
 _NEEDS_VERSION = (

@@ -17,13 +17,13 @@ from keystoneauth1.access import AccessInfo
 from keystoneauth1.identity.base import BaseIdentityPlugin
 
 from pumphouse import errors
+from pumphouse.cloud_api import Service
 from pumphouse.clouds import image_data, paging
 from pumphouse.clouds.call import Answer, Call
 from pumphouse.clouds.http import Settings
 from pumphouse.clouds.image_data import ImageStream
 from pumphouse.clouds.sender import Sender
 from pumphouse.clouds.waiting import Waiter
-from pumphouse.resource import Service
 from pumphouse.transfer import Readable
 
 _JSON_PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}

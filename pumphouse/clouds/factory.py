@@ -20,12 +20,12 @@ from openstack.config.cloud_region import CloudRegion
 from openstack.connection import Connection
 
 from pumphouse import errors
+from pumphouse.cloud_api import Service
 from pumphouse.clouds.cloud import Cloud, Shared
 from pumphouse.clouds.failures import clean
 from pumphouse.clouds.http import Settings, http_session
 from pumphouse.clouds.sender import Sender
 from pumphouse.clouds.throttle import Limiter
-from pumphouse.resource import Service
 
 
 class Clouds:

@@ -14,7 +14,7 @@ import urllib3.exceptions
 from keystoneauth1 import exceptions as ks
 
 from pumphouse import errors
-from pumphouse.resource import Service
+from pumphouse.cloud_api import Service
 
 _LONGEST_MESSAGE = 600
 _SECRET_KEYS = frozenset(

@@ -9,10 +9,10 @@ import requests
 import urllib3.exceptions
 
 from pumphouse import errors
+from pumphouse.cloud_api import Service
 from pumphouse.clouds import failures
 from pumphouse.clouds.call import Call
 from pumphouse.clouds.sender import Sender
-from pumphouse.resource import Service
 from pumphouse.transfer import Readable
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from pumphouse.resource import Service
+from pumphouse.cloud_api import Service
 
 PAGE = 1000
 """How many entries are asked for at once: the most that the services allow by default."""

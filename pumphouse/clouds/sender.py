@@ -27,11 +27,11 @@ from openstack import proxy
 from openstack.config.cloud_region import CloudRegion
 
 from pumphouse import errors
+from pumphouse.cloud_api import Service
 from pumphouse.clouds import failures
 from pumphouse.clouds.call import Answer, Call, retry_after
 from pumphouse.clouds.http import Settings
 from pumphouse.clouds.throttle import Limiter
-from pumphouse.resource import Service
 
 LOG = logging.getLogger("pumphouse.clouds.requests")
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pumphouse import errors
-from pumphouse.resource import CloudAPI, Service
+from pumphouse.cloud_api import CloudAPI, Service
 
 Body = Mapping[str, Any]
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from pumphouse.cloud_api import Service
 from pumphouse.clouds.cloud import Cloud
+from pumphouse.context import Journal, JournalEntry
 from pumphouse.model import Ref, Side
-from pumphouse.resource import Service
-from pumphouse.steps import Journal, JournalEntry
 
 STEP = "grant"
 

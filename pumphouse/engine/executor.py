@@ -1,7 +1,7 @@
 """The executor that all flows share: a wait holds no thread, an interrupt leaves every flow resumable.
 
 TaskFlow's parallel engine submits one call per atom and waits for its future. The call answers with
-``(outcome, value)``. When the value is a :class:`~pumphouse.steps.Deferred` the future stays open, the
+``(outcome, value)``. When the value is a :class:`~pumphouse.context.Deferred` the future stays open, the
 thread goes back to the pool, and a timer asks ``poll`` again and again until it answers.
 
 A future that ends as *cancelled* makes TaskFlow leave its atom RUNNING (or REVERTING): neither done nor
@@ -22,8 +22,8 @@ from typing import Any
 
 from taskflow.types.failure import Failure
 
+from pumphouse.context import PENDING, Deferred, Interrupted
 from pumphouse.errors import Fenced, WaitTimeout
-from pumphouse.steps import PENDING, Deferred, Interrupted
 
 _LEAVE_UNFINISHED = (Interrupted, Fenced)
 """What ends a step without an outcome: the atom is neither done nor failed, and nothing is reverted."""

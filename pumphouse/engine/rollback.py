@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 import networkx as nx
 
 from pumphouse import errors
+from pumphouse.context import JournalEntry
 from pumphouse.engine import access
 from pumphouse.engine.control import Control
 from pumphouse.engine.scheduler import Outcome, run_graph
@@ -18,7 +19,7 @@ from pumphouse.engine.workplace import Workplace
 from pumphouse.events import StepChanged
 from pumphouse.flow.tasks import build_step, undo
 from pumphouse.model import Ref
-from pumphouse.steps import USE, JournalEntry
+from pumphouse.steps import USE
 from pumphouse.store.states import UnitState
 
 

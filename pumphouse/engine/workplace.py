@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pumphouse.clouds.cloud import Cloud
+from pumphouse.context import Context, Passwords, Settings
 from pumphouse.engine.access import Access
 from pumphouse.events import Listener, Noted, StepProgressed
 from pumphouse.model import Action, Ref, Side
 from pumphouse.plan.document import Plan
 from pumphouse.registry import Registry
 from pumphouse.resource import ScopeLevel
-from pumphouse.steps import Context, Passwords, Settings
 from pumphouse.store.ids import MigrationIds
 from pumphouse.store.migrations import MigrationRecord
 from pumphouse.store.opening import Store

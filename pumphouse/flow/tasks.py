@@ -17,11 +17,12 @@ from taskflow import task
 from taskflow.patterns import graph_flow
 
 from pumphouse import errors
+from pumphouse.context import Context, Deferred, Item, JournalEntry
 from pumphouse.flow.units import Unit
 from pumphouse.model import Ref
 from pumphouse.plan.document import Plan, PlannedResource
 from pumphouse.registry import Registry
-from pumphouse.steps import Context, Deferred, Item, JournalEntry, Step, step_named
+from pumphouse.steps import Step, step_named
 
 NEXT_STEP = "Resolve that, then do what is missing with: pumphouse migration retry"
 """What to do about an error that says nothing better itself."""

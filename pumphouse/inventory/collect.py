@@ -7,9 +7,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from pumphouse import errors
+from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.model import Inventory, Resource
 from pumphouse.registry import Registry
-from pumphouse.resource import CloudAPI, Reach, Service
+from pumphouse.resource import Reach
 
 FIRST = ("domain", "project")
 """Read before all else: from them follows how far the rest must reach."""

@@ -6,9 +6,10 @@ import difflib
 from collections.abc import Callable, Iterable
 
 from pumphouse import errors
+from pumphouse.cloud_api import Service
 from pumphouse.model import Inventory, Ref, Resource, Scope, ScopeKind, Strategy
 from pumphouse.registry import Registry
-from pumphouse.resource import Policy, Reach, ResourceType, Service
+from pumphouse.resource import Policy, Reach, ResourceType
 
 
 def roots(scope: Scope, inventory: Inventory, registry: Registry) -> dict[Ref, str]:

@@ -9,11 +9,12 @@ from typing import Any
 
 from pumphouse.compare import same
 from pumphouse.events import Event, Noted, StepChanged
+from pumphouse.fields import Field, Role
 from pumphouse.model import Action, Inventory, Ref, Resource
 from pumphouse.plan.document import Plan, PlannedResource
 from pumphouse.registry import Registry
 from pumphouse.report.model import FieldReport, Outcome, Report, ResourceReport
-from pumphouse.resource import Adopt, Field, Policy, ResourceType, Role, Severity
+from pumphouse.resource import Adopt, Policy, ResourceType, Severity
 
 DOWN_FROM = "quiesce"
 """The step that brings a workload to rest on the source."""

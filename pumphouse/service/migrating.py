@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pumphouse import errors
 from pumphouse.clouds.cloud import Cloud
+from pumphouse.context import JournalEntry, JournalState, Settings
 from pumphouse.engine.access import Access
 from pumphouse.engine.backend import open_persistence
 from pumphouse.engine.control import Control
@@ -25,7 +26,6 @@ from pumphouse.report.model import Report
 from pumphouse.service import reading
 from pumphouse.service.passwords import passwords
 from pumphouse.service.plans import load_plan, merge
-from pumphouse.steps import JournalEntry, JournalState, Settings
 from pumphouse.store.migrations import EARLIER_PLANS, MigrationRecord, Request
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import MigrationState, UnitState

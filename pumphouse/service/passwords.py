@@ -7,11 +7,11 @@ import secrets
 import threading
 from pathlib import Path
 
+from pumphouse.cloud_api import Service
 from pumphouse.clouds.cloud import Cloud
 from pumphouse.clouds.keystone_db import PasswordStore, copy_passwords
 from pumphouse.config import Config, state_directory
 from pumphouse.config import Passwords as Policy
-from pumphouse.resource import Service
 
 
 class Keep:

@@ -57,7 +57,7 @@ class ClaimTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationClaims:
-    """The claims as the steps of one migration see them: :class:`pumphouse.steps.Claims`."""
+    """The claims as the steps of one migration see them: :class:`pumphouse.context.Claims`."""
 
     table: ClaimTable
     ids: IdTable

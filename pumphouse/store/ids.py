@@ -92,7 +92,7 @@ class IdTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationIds:
-    """The id map as the steps of one migration see it: :class:`pumphouse.steps.IdMap`.
+    """The id map as the steps of one migration see it: :class:`pumphouse.context.IdMap`.
 
     What has been found is remembered: a step asks for the ids of all that it refers to. What has not is
     asked for again, since another migration may be making it.

@@ -10,8 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from pumphouse.context import JournalEntry, JournalState
 from pumphouse.model import Ref, Side
-from pumphouse.steps import USE, Create, JournalEntry, JournalState
+from pumphouse.steps import USE, Create
 from pumphouse.store.database import Database, retried
 from pumphouse.store.migrations import check_fence
 from pumphouse.store.models import JournalRow, MigrationRow, UnitRow
@@ -220,7 +221,7 @@ class JournalTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitJournal:
-    """The journal as the steps of one unit see it: :class:`pumphouse.steps.Journal`."""
+    """The journal as the steps of one unit see it: :class:`pumphouse.context.Journal`."""
 
     table: JournalTable
     migration: str

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Inventory, Resource
-from pumphouse.resource import CloudAPI, Reach, ScopeLevel, Service, copy, drop, key, ref
+from pumphouse.resource import Reach, ScopeLevel
 from pumphouse.rest import NeutronType
 from pumphouse.steps import Create, Verify
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pumphouse import errors
+from pumphouse.cloud_api import CloudAPI
+from pumphouse.fields import copy, drop, key
 from pumphouse.identity import TaggedKeystoneType
-from pumphouse.resource import CloudAPI, ScopeLevel, copy, drop, key
+from pumphouse.resource import ScopeLevel
 from pumphouse.steps import Create, Verify
 
 

@@ -6,19 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pumphouse import errors
+from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Inventory, Ref, Resource
-from pumphouse.resource import (
-    Adopt,
-    CloudAPI,
-    Reach,
-    ScopeLevel,
-    Service,
-    Want,
-    copy,
-    drop,
-    key,
-    ref,
-)
+from pumphouse.resource import Adopt, Reach, ScopeLevel, Want
 from pumphouse.rest import RestType
 from pumphouse.steps import Create, Verify
 

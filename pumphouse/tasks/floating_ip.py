@@ -9,20 +9,10 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from pumphouse import errors
+from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.fields import Field, copy, drop, ref
 from pumphouse.model import Action, Inventory, Ref, Resource
-from pumphouse.resource import (
-    CloudAPI,
-    Field,
-    Grouping,
-    Problem,
-    ScopeLevel,
-    Service,
-    Severity,
-    Want,
-    copy,
-    drop,
-    ref,
-)
+from pumphouse.resource import Grouping, Problem, ScopeLevel, Severity, Want
 from pumphouse.rest import STANDARD, NeutronType
 from pumphouse.steps import Create, Verify
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pumphouse.fields import copy, drop, key, ref
 from pumphouse.identity import ActorType
-from pumphouse.resource import ScopeLevel, copy, drop, key, ref
+from pumphouse.resource import ScopeLevel
 from pumphouse.steps import Create, Verify
 
 

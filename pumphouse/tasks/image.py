@@ -7,24 +7,12 @@ from contextlib import suppress
 from typing import Any
 
 from pumphouse import errors, transfer
-from pumphouse.carrying import carry_data
+from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.compare import differences
+from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Action, Inventory, Ref, Resource
-from pumphouse.resource import (
-    Adopt,
-    CloudAPI,
-    Grouping,
-    Problem,
-    Reach,
-    ScopeLevel,
-    Service,
-    Severity,
-    Want,
-    copy,
-    drop,
-    key,
-    ref,
-)
+from pumphouse.moving.carrying import carry_data
+from pumphouse.resource import Adopt, Grouping, Problem, Reach, ScopeLevel, Severity, Want
 from pumphouse.rest import RestType
 from pumphouse.steps import Create, Step, Verify
 

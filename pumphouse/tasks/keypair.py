@@ -7,22 +7,10 @@ from typing import Any
 from urllib.parse import quote
 
 from pumphouse import errors
+from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Inventory, Ref, Resource
-from pumphouse.resource import (
-    Adopt,
-    CloudAPI,
-    Problem,
-    Reach,
-    ResourceType,
-    ScopeLevel,
-    Service,
-    Severity,
-    Want,
-    copy,
-    drop,
-    key,
-    ref,
-)
+from pumphouse.resource import Adopt, Problem, Reach, ResourceType, ScopeLevel, Severity, Want
 from pumphouse.steps import Create, Verify
 
 _UP_TO = "2.10"

@@ -5,19 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.fields import copy, drop, key, ref
 from pumphouse.identity import TaggedKeystoneType
 from pumphouse.model import Inventory, Resource
-from pumphouse.resource import (
-    CloudAPI,
-    Problem,
-    ScopeLevel,
-    Service,
-    Severity,
-    copy,
-    drop,
-    key,
-    ref,
-)
+from pumphouse.resource import Problem, ScopeLevel, Severity
 from pumphouse.steps import Create, Verify
 
 

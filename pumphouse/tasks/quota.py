@@ -7,21 +7,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pumphouse import errors
+from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.fields import copy, drop, ref
 from pumphouse.model import Inventory, Ref, Resource
-from pumphouse.resource import (
-    Adopt,
-    CloudAPI,
-    Problem,
-    Reach,
-    ResourceType,
-    ScopeLevel,
-    Service,
-    Severity,
-    Want,
-    copy,
-    drop,
-    ref,
-)
+from pumphouse.resource import Adopt, Problem, Reach, ResourceType, ScopeLevel, Severity, Want
 from pumphouse.steps import Create, Verify
 
 UNLIMITED = -1

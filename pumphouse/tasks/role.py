@@ -7,9 +7,11 @@ from itertools import chain
 from typing import Any
 
 from pumphouse import errors
+from pumphouse.cloud_api import CloudAPI
+from pumphouse.fields import copy, drop, key, ref
 from pumphouse.identity import KeystoneType
 from pumphouse.model import Inventory, Resource
-from pumphouse.resource import CloudAPI, Policy, Reach, ScopeLevel, Want, copy, drop, key, ref
+from pumphouse.resource import Policy, Reach, ScopeLevel, Want
 from pumphouse.steps import Create, Verify
 
 

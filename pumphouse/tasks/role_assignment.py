@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.fields import copy, drop, ref
 from pumphouse.model import Inventory, Ref, Resource
-from pumphouse.resource import (
-    Adopt,
-    CloudAPI,
-    Reach,
-    ResourceType,
-    ScopeLevel,
-    Service,
-    Want,
-    copy,
-    drop,
-    ref,
-)
+from pumphouse.resource import Adopt, Reach, ResourceType, ScopeLevel, Want
 from pumphouse.steps import Create, Verify
 
 

@@ -7,20 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pumphouse import errors
+from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Inventory, Resource
-from pumphouse.resource import (
-    CloudAPI,
-    Problem,
-    Reach,
-    ScopeLevel,
-    Service,
-    Severity,
-    Want,
-    copy,
-    drop,
-    key,
-    ref,
-)
+from pumphouse.resource import Problem, Reach, ScopeLevel, Severity, Want
 from pumphouse.rest import MARKER_TAG, STANDARD, NeutronType
 from pumphouse.steps import Create, Verify
 

@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Inventory, Resource
-from pumphouse.resource import (
-    CloudAPI,
-    ScopeLevel,
-    Service,
-    Want,
-    copy,
-    drop,
-    key,
-    ref,
-)
+from pumphouse.resource import ScopeLevel, Want
 from pumphouse.rest import STANDARD, NeutronType
 from pumphouse.security_rules import SAID, says
 from pumphouse.steps import Create, Verify

@@ -6,20 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.fields import copy, drop, ref
 from pumphouse.model import Inventory, Ref, Resource
-from pumphouse.resource import (
-    Adopt,
-    CloudAPI,
-    Problem,
-    Reach,
-    ScopeLevel,
-    Service,
-    Severity,
-    Want,
-    copy,
-    drop,
-    ref,
-)
+from pumphouse.resource import Adopt, Problem, Reach, ScopeLevel, Severity, Want
 from pumphouse.rest import STANDARD, NeutronType
 from pumphouse.security_rules import normal
 from pumphouse.steps import Create, Verify

@@ -6,27 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pumphouse import errors, lending, moving
+from pumphouse import errors
+from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.compare import digest
+from pumphouse.fields import copy, drop, key, ref, secret
 from pumphouse.model import Inventory, Ref, Resource
+from pumphouse.moving import lending
+from pumphouse.moving import server as moving
 from pumphouse.nic_order import fixed_addresses, nic_order
-from pumphouse.resource import (
-    Adopt,
-    CloudAPI,
-    Grouping,
-    Problem,
-    Reach,
-    ResourceType,
-    ScopeLevel,
-    Service,
-    Severity,
-    Want,
-    copy,
-    drop,
-    key,
-    ref,
-    secret,
-)
+from pumphouse.resource import Adopt, Grouping, Problem, Reach, ResourceType, ScopeLevel, Severity, Want
 
 MARKER = "pumphouse_source"
 _MOVABLE = moving.QUIET | {"ACTIVE"}

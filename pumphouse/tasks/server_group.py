@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Ref, Resource
-from pumphouse.resource import Adopt, CloudAPI, ScopeLevel, Service, Want, copy, drop, key, ref
+from pumphouse.resource import Adopt, ScopeLevel, Want
 from pumphouse.rest import RestType
 from pumphouse.steps import Create, Verify
 

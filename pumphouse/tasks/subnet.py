@@ -6,19 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_network
 from typing import Any
 
+from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.fields import copy, drop, ref
 from pumphouse.model import Inventory, Resource
-from pumphouse.resource import (
-    CloudAPI,
-    Problem,
-    Reach,
-    ScopeLevel,
-    Service,
-    Severity,
-    Want,
-    copy,
-    drop,
-    ref,
-)
+from pumphouse.resource import Problem, Reach, ScopeLevel, Severity, Want
 from pumphouse.rest import STANDARD, NeutronType
 from pumphouse.steps import Create, Verify
 

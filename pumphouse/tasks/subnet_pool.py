@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Inventory, Resource
-from pumphouse.resource import (
-    CloudAPI,
-    Problem,
-    Reach,
-    ScopeLevel,
-    Service,
-    Severity,
-    Want,
-    copy,
-    drop,
-    key,
-    ref,
-)
+from pumphouse.resource import Problem, Reach, ScopeLevel, Severity, Want
 from pumphouse.rest import STANDARD, NeutronType
 from pumphouse.steps import Create, Verify
 

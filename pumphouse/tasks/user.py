@@ -9,20 +9,11 @@ from contextlib import suppress
 from typing import Any
 
 from pumphouse import errors
+from pumphouse.cloud_api import CloudAPI
+from pumphouse.fields import copy, drop, key, ref
 from pumphouse.identity import ActorType
 from pumphouse.model import Action, Inventory, Resource, Side
-from pumphouse.resource import (
-    CloudAPI,
-    Problem,
-    Reach,
-    ScopeLevel,
-    Severity,
-    Want,
-    copy,
-    drop,
-    key,
-    ref,
-)
+from pumphouse.resource import Problem, Reach, ScopeLevel, Severity, Want
 from pumphouse.steps import Create, Step, Verify
 
 

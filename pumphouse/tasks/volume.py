@@ -6,24 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pumphouse import volume_data
+from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Inventory, Ref, Resource
-from pumphouse.resource import (
-    Adopt,
-    CloudAPI,
-    Grouping,
-    Policy,
-    Problem,
-    Reach,
-    ScopeLevel,
-    Service,
-    Severity,
-    Want,
-    copy,
-    drop,
-    key,
-    ref,
-)
+from pumphouse.moving import volume as volume_data
+from pumphouse.resource import Adopt, Grouping, Policy, Problem, Reach, ScopeLevel, Severity, Want
 from pumphouse.rest import RestType
 
 MARKER = "pumphouse_source"

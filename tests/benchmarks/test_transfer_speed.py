@@ -18,10 +18,10 @@ from multiprocessing.connection import Connection
 import pytest
 import requests
 
+from pumphouse.cloud_api import Service
 from pumphouse.clouds.failures import Place
 from pumphouse.clouds.http import Settings, http_session
 from pumphouse.clouds.image_data import ImageStream, _Upload
-from pumphouse.resource import Service
 from pumphouse.transfer import _Hashing, _Watched
 
 MIB = 1024 * 1024

@@ -12,10 +12,11 @@ import pytest
 from pumphouse.clouds import Clouds
 from pumphouse.devcloud import TIMINGS, DevCloud, clouds_yaml
 from pumphouse.devcloud.fill import fill
+from pumphouse.fields import Role
 from pumphouse.inventory.collect import collect
 from pumphouse.model import Inventory, Resource
 from pumphouse.registry import Registry
-from pumphouse.resource import Adopt, Reach, Role
+from pumphouse.resource import Adopt, Reach
 from pumphouse.steps import Create, Step
 
 DEMO_SOURCE = Path(__file__).parents[2] / "etc" / "pumphouse" / "devcloud" / "demo-source.yaml"

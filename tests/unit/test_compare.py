@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from pumphouse.compare import same
+from pumphouse.fields import copy, ref
 from pumphouse.model import Ref
-from pumphouse.resource import ResourceType, copy, ref
+from pumphouse.resource import ResourceType
 
 
 class Thing(ResourceType):

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
+from pumphouse.cloud_api import Service
+from pumphouse.fields import copy, key, ref
 from pumphouse.model import Inventory, Ref, Resource, Scope, ScopeKind
 from pumphouse.plan.planner import make_plan
 from pumphouse.registry import Registry
-from pumphouse.resource import (
-    Adopt,
-    Grouping,
-    Policy,
-    Problem,
-    ResourceType,
-    ScopeLevel,
-    Service,
-    Severity,
-    copy,
-    key,
-    ref,
-)
+from pumphouse.resource import Adopt, Grouping, Policy, Problem, ResourceType, ScopeLevel, Severity
 from pumphouse.steps import Create, Verify
 
 

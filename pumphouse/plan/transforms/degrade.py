@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pumphouse.fields import Field
 from pumphouse.model import Action
 from pumphouse.plan.draft import Draft, Node
-from pumphouse.resource import Field, Problem, Severity
+from pumphouse.resource import Problem, Severity
 
 
 def apply(draft: Draft) -> None:

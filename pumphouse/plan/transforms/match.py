@@ -10,9 +10,10 @@ from collections import defaultdict
 from typing import Any
 
 from pumphouse.compare import Difference, differences
+from pumphouse.fields import Field
 from pumphouse.model import Action, Resource
 from pumphouse.plan.draft import Draft, Node
-from pumphouse.resource import Adopt, Field, Policy, Problem, ResourceType, ScopeLevel, Severity
+from pumphouse.resource import Adopt, Policy, Problem, ResourceType, ScopeLevel, Severity
 
 Index = dict[tuple[str, Policy, Any], list[Resource]]
 

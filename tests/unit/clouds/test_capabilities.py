@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
+from pumphouse.cloud_api import Service
 from pumphouse.clouds.capabilities import check
-from pumphouse.resource import Service
 
 from .conftest import Reply
 

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from pumphouse import errors
+from pumphouse.cloud_api import Service
 from pumphouse.clouds import Clouds
-from pumphouse.resource import Service
 
 from .conftest import QUICK, Reply
 

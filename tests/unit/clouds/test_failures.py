@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pumphouse import errors
+from pumphouse.cloud_api import Service
 from pumphouse.clouds.failures import clean
-from pumphouse.resource import Service
 
 from .conftest import Reply
 

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from pumphouse import errors
+from pumphouse.cloud_api import Service
 from pumphouse.clouds import Clouds
 from pumphouse.clouds.capabilities import check
 from pumphouse.clouds.keystone_db import PasswordStore, copy_passwords
-from pumphouse.resource import Service
 from pumphouse.transfer import copy_image_data
 
 from .conftest import QUICK

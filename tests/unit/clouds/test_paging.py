@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pumphouse import errors
-from pumphouse.resource import Service
+from pumphouse.cloud_api import Service
 
 from .conftest import Reply
 

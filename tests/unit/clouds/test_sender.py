@@ -10,9 +10,9 @@ import requests
 import yaml
 
 from pumphouse import errors
+from pumphouse.cloud_api import Service
 from pumphouse.clouds import Clouds
 from pumphouse.clouds.call import retry_after
-from pumphouse.resource import Service
 
 from .conftest import QUICK, Reply, entry
 

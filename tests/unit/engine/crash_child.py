@@ -10,10 +10,10 @@ from taskflow.patterns import linear_flow
 from taskflow.persistence import models
 from taskflow.task import Task
 
+from pumphouse.context import PENDING, Deferred
 from pumphouse.engine.backend import open_persistence
 from pumphouse.engine.executor import DeferringExecutor
 from pumphouse.engine.resumable import load_engine
-from pumphouse.steps import PENDING, Deferred
 
 FLOW = "flow-1"
 

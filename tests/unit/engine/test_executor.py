@@ -12,9 +12,9 @@ import pytest
 from taskflow.engines.action_engine.executor import EXECUTED
 from taskflow.types.failure import Failure
 
+from pumphouse.context import PENDING, Deferred, Interrupted
 from pumphouse.engine.executor import DeferringExecutor
 from pumphouse.errors import Fenced, WaitTimeout
-from pumphouse.steps import PENDING, Deferred, Interrupted
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from taskflow.patterns import linear_flow, unordered_flow
 from taskflow.persistence import models
 from taskflow.task import Task
 
+from pumphouse.context import PENDING, Deferred
 from pumphouse.engine.backend import PersistenceBackend, open_persistence
 from pumphouse.engine.executor import DeferringExecutor
 from pumphouse.engine.resumable import ResumableEngine, load_engine
 from pumphouse.errors import Fenced
-from pumphouse.steps import PENDING, Deferred
 
 FLOW = "flow-1"
 

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
+from pumphouse.context import Journal, JournalState
 from pumphouse.errors import Fenced
 from pumphouse.model import Ref, Side
-from pumphouse.steps import Journal, JournalState
 from pumphouse.store.owner import Owner
 
 NETWORK = Ref("network", "n-1")

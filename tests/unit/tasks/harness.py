@@ -13,20 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pumphouse import errors
+from pumphouse.cloud_api import Service
 from pumphouse.clouds import Cloud
+from pumphouse.context import PENDING, Context, Deferred, Item, JournalEntry, JournalState, Settings
 from pumphouse.model import Action, Inventory, Ref, Resource, Side
-from pumphouse.resource import Reach, ResourceType, Service
-from pumphouse.steps import (
-    PENDING,
-    Context,
-    Deferred,
-    Item,
-    JournalEntry,
-    JournalState,
-    Settings,
-    Step,
-    step_named,
-)
+from pumphouse.resource import Reach, ResourceType
+from pumphouse.steps import Step, step_named
 from pumphouse.tasks.project import Project
 from pumphouse.tasks.router import Router
 

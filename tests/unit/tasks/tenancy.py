@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pumphouse.cloud_api import Service
 from pumphouse.inventory.collect import collect
 from pumphouse.model import Inventory, Ref, Resource, Side
 from pumphouse.registry import Registry
-from pumphouse.resource import Policy, Reach, ResourceType, Service
+from pumphouse.resource import Policy, Reach, ResourceType
 from pumphouse.tasks.address_scope import AddressScope
 from pumphouse.tasks.domain import Domain
 from pumphouse.tasks.floating_ip import FloatingIP

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pumphouse.cloud_api import Service
 from pumphouse.model import Side
 from pumphouse.registry import Registry
-from pumphouse.resource import Service
 
 GUIDE = Path(__file__).parents[3] / "doc" / "contributor"
 

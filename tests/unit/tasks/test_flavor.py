@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from pumphouse.cloud_api import Service
 from pumphouse.compare import differences
 from pumphouse.model import Action, Side
-from pumphouse.resource import Service
 from pumphouse.tasks.flavor import Flavor
 
 from .harness import Bench

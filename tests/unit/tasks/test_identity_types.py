@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from pumphouse import errors
+from pumphouse.cloud_api import Service
 from pumphouse.model import Inventory, Ref, Resource, Side
-from pumphouse.resource import Policy, Reach, Service, Severity
+from pumphouse.resource import Policy, Reach, Severity
 from pumphouse.steps import Create
 
 from .tenancy import REGISTRY, Tenancy

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from pumphouse import errors
+from pumphouse.cloud_api import Service
 from pumphouse.compare import differences
 from pumphouse.model import Action, Inventory, Ref, Resource, Side
-from pumphouse.resource import Service, Severity
+from pumphouse.resource import Severity
 from pumphouse.tasks.image import Image
 
 from .harness import Bench

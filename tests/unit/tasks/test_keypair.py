@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pumphouse.cloud_api import Service
 from pumphouse.compare import differences
 from pumphouse.model import Inventory, Ref, Resource, Side
-from pumphouse.resource import Reach, Service
+from pumphouse.resource import Reach
 from pumphouse.tasks.keypair import Keypair
 
 from .harness import Bench

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from pumphouse import errors
+from pumphouse.cloud_api import Service
 from pumphouse.compare import differences
 from pumphouse.model import Action, Inventory, Ref, Resource, Side
-from pumphouse.resource import Policy, Service, Severity
+from pumphouse.resource import Policy, Severity
 from pumphouse.steps import Create
 
 from .harness import finish

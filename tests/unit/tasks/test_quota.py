@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from pumphouse.cloud_api import Service
 from pumphouse.model import Action, Inventory, Ref, Resource, Side
-from pumphouse.resource import Reach, Service, Severity
+from pumphouse.resource import Reach, Severity
 from pumphouse.steps import Create, step_named
 
 from .harness import finish

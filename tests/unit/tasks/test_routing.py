@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from pumphouse.cloud_api import Service
 from pumphouse.model import Action, Inventory, Ref, Resource, Side
-from pumphouse.resource import Service, Severity
+from pumphouse.resource import Severity
 from pumphouse.steps import Create
 
 from .harness import finish

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pumphouse import errors
+from pumphouse.cloud_api import Service
 from pumphouse.model import Ref, Side
-from pumphouse.resource import Service, Severity
+from pumphouse.resource import Severity
 from pumphouse.security_rules import normal, says
 from pumphouse.steps import Create
 

@@ -11,19 +11,20 @@ from typing import Any
 import pytest
 
 from pumphouse import errors
+from pumphouse.cloud_api import Service
 from pumphouse.compare import differences
+from pumphouse.context import PENDING
 from pumphouse.model import Action, Inventory, Ref, Resource, Side
-from pumphouse.moving import QUIET
+from pumphouse.moving.server import QUIET
+from pumphouse.moving.volume import CARRIER
 from pumphouse.nic_order import nic_order
-from pumphouse.resource import Reach, Service, Severity
-from pumphouse.steps import PENDING
+from pumphouse.resource import Reach, Severity
 from pumphouse.tasks.flavor import Flavor
 from pumphouse.tasks.image import Image
 from pumphouse.tasks.keypair import Keypair
 from pumphouse.tasks.server import Server
 from pumphouse.tasks.server_group import ServerGroup
 from pumphouse.tasks.volume import Volume
-from pumphouse.volume_data import CARRIER
 
 from .harness import Bench, follow
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pumphouse.cloud_api import Service
 from pumphouse.compare import differences
 from pumphouse.model import Side
-from pumphouse.resource import Service
 from pumphouse.tasks.server_group import ServerGroup
 
 from .harness import Bench

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from pumphouse.cloud_api import Service
 from pumphouse.compare import differences
 from pumphouse.model import Inventory, Ref, Resource, Side
-from pumphouse.resource import Service, Severity, Want
+from pumphouse.moving.volume import CARRIER
+from pumphouse.resource import Severity, Want
 from pumphouse.tasks.volume import Volume
-from pumphouse.volume_data import CARRIER
 
 from .harness import Bench, follow, gone
 
@@ -37,7 +38,7 @@ def make(bench: Bench, project: str):
 
 
 def KIND_AVAILABLE(body: Any) -> Any:  # noqa: N802 -- stands for a constant
-    from pumphouse.steps import PENDING
+    from pumphouse.context import PENDING
 
     assert body["status"] != "error"
     return body["id"] if body["status"] == "available" else PENDING

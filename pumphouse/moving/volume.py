@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, cast
 
 from pumphouse import errors
-from pumphouse.carrying import carry_data
+from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.context import PENDING, Item, JournalEntry
 from pumphouse.model import Action, Side
-from pumphouse.resource import CloudAPI, Service, Want
-from pumphouse.steps import PENDING, Create, Item, JournalEntry, Step, Verify
+from pumphouse.moving.carrying import carry_data
+from pumphouse.resource import Want
+from pumphouse.steps import Create, Step, Verify
 from pumphouse.transfer import compare_image_data
 
 CARRIER = "pumphouse-carrier-"

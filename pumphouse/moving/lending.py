@@ -8,9 +8,11 @@ from typing import Any
 from urllib.parse import quote
 
 from pumphouse import errors
+from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.context import PENDING, Deferred, JournalEntry
 from pumphouse.model import Ref, Side
-from pumphouse.resource import CloudAPI, Service, Want
-from pumphouse.steps import PENDING, Create, Deferred, JournalEntry, Step
+from pumphouse.resource import Want
+from pumphouse.steps import Create, Step
 
 
 class KeyBusy(Exception):

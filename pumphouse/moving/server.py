@@ -14,10 +14,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pumphouse import errors
+from pumphouse.cloud_api import Service
 from pumphouse.compare import differences
+from pumphouse.context import PENDING, Deferred, JournalEntry
 from pumphouse.model import Action, Side
-from pumphouse.resource import Service, Want
-from pumphouse.steps import PENDING, Deferred, JournalEntry, Step, Verify
+from pumphouse.resource import Want
+from pumphouse.steps import Step, Verify
 
 UP_TO = "2.96"
 QUIET = frozenset({"SHUTOFF", "SUSPENDED", "PAUSED", "SHELVED", "SHELVED_OFFLOADED"})
