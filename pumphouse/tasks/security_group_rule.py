@@ -7,12 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from pumphouse.cloud_api import CloudAPI, Service
-from pumphouse.fields import copy, drop, ref
+from pumphouse.fields import Field, copy, drop, ref
 from pumphouse.model import Inventory, Ref, Resource
-from pumphouse.resource import Adopt, Problem, Reach, ScopeLevel, Severity, Want
+from pumphouse.resource import Adopt, Policy, Problem, Reach, ScopeLevel, Severity, Want
 from pumphouse.rest import STANDARD, NeutronType
 from pumphouse.security_rules import normal
 from pumphouse.steps import Create, Verify
+
+SPELT = frozenset({"protocol", "port_range_min", "port_range_max", "remote_ip_prefix"})
+"""What may be spelt in several ways: ``6`` and ``tcp``, ``0.0.0.0/0`` and nothing."""
 
 
 class SecurityGroupRule(NeutronType):
@@ -61,13 +64,21 @@ class SecurityGroupRule(NeutronType):
                 yield replace(rule, name=name, project_id=group.project_id)
 
     def read(self, body: Mapping[str, Any]) -> Resource:
-        """A body in the normal form, named by what it says."""
-        form = normal(body)
-        return replace(super().read(form), name=_title(form, {}))
+        """A body in its own spelling, named by what it says."""
+        return replace(super().read(body), name=_title(normal(body), {}))
 
     def facts(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The address group that it names."""
         return {"remote_address_group_id": body["remote_address_group_id"]}
+
+    def identity(self, fields: Mapping[str, Any], *, policy: Policy = Policy.MOVE) -> tuple[Any, ...] | None:
+        """What it says: to the service, rules that differ only in their spelling are duplicates."""
+        return super().identity(normal(fields), policy=policy)
+
+    def may_change(self, field: Field, wanted: Resource, there: Resource) -> str:
+        """The spelling, where the destination had a rule that says the same."""
+        said = field.name in SPELT and normal(wanted.fields)[field.name] == normal(there.fields)[field.name]
+        return "the destination had a rule that says the same in another spelling" if said else ""
 
     def consumes(self, resource: Resource, inventory: Inventory) -> Mapping[str, int]:
         """One rule."""

@@ -22,8 +22,6 @@ VOLUME_FILE = "PUMPHOUSE_TEST_VOLUME_FILE"
 GIB = 1 << 30
 STATES = {"web-0": "ACTIVE", "web-1": "ACTIVE", "web-2": "SHUTOFF", "legacy": "ACTIVE"}
 MARKER = "pumphouse_source"
-EVERYWHERE = {"0.0.0.0/0", "::/0"}
-"""Neutron takes these for no prefix at all: to it, rules that differ so are the same."""
 _AT_REST = {
     "servers": {"status", "OS-EXT-STS:power_state", "OS-EXT-STS:vm_state"},
     "ports": {"status"},
@@ -205,7 +203,7 @@ def _rules(moved: Moved, *, source: bool) -> list[tuple[Any, ...]]:
         (
             names[rule["security_group_id"]],
             *(rule[field] for field in fields),
-            None if rule["remote_ip_prefix"] in EVERYWHERE else rule["remote_ip_prefix"],
+            rule["remote_ip_prefix"],
             names.get(rule["remote_group_id"]),
         )
         for rule in listed

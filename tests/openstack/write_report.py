@@ -28,9 +28,8 @@ besides, and the guests were emulated in software, so the times are longer than 
 of their own.
 """
 NOT_COUNTED = """
-Two things are not counted as changes. What was made bears pumphouse's mark, the tag ``pumphouse-source=ID``
-or the property ``pumphouse_source``. And a security group rule for ``0.0.0.0/0`` or ``::/0`` arrives without
-a prefix: Neutron takes the two for the same rule, but a listing shows the difference.
+One thing is not counted as a change: what was made bears pumphouse's mark, the tag ``pumphouse-source=ID`` or
+the property ``pumphouse_source``.
 """
 
 

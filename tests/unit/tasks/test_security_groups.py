@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pumphouse import errors
@@ -146,12 +148,25 @@ def test_an_equal_rule_that_is_there_is_used_and_never_removed(tenancy, project)
     assert adopted == [True, True]
 
 
-def test_a_rule_in_another_spelling_is_the_same(tenancy, project):
+def test_a_rule_keeps_its_spelling_and_is_the_same_in_another(tenancy, project):
     group = make_group(tenancy, project, "web")
     rule = make_rule(tenancy, project, group, protocol="6", remote_ip_prefix="0.0.0.0/0")
     made = carry_with_rules(tenancy, group)
     resource = tenancy.resource("security_group_rule", rule)
-    assert (resource.fields["protocol"], resource.fields["remote_ip_prefix"]) == ("tcp", None)
+    there = RULE.show(
+        tenancy.bench.destination, tenancy.bench.there("security_group_rule", rule), project_id=None
+    )
+    for found in (resource, there):
+        assert (found.fields["protocol"], found.fields["remote_ip_prefix"]) == ("6", "0.0.0.0/0")
+    other = replace(there, fields={**there.fields, "protocol": "tcp", "remote_ip_prefix": None})
+    assert RULE.identity(other.fields) == RULE.identity(there.fields)
+    changed = {field.name for field in RULE.carried() if RULE.may_change(field, resource, other)}
+    assert changed >= {"protocol", "remote_ip_prefix"}
+    assert not RULE.may_change(
+        next(field for field in RULE.carried() if field.name == "protocol"),
+        resource,
+        replace(there, fields={**there.fields, "protocol": "udp"}),
+    )
     assert resource.name == "web: ingress IPv4 tcp from any"
     step = Create(tenancy.bench.context, tenancy.bench.item(RULE, resource))
     assert RULE.find(tenancy.bench.destination, step.want()) == tenancy.bench.there(
