@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -104,7 +105,12 @@ keystone_database = {cloud_pair.destination.keystone_database_url}
 
 @pytest.fixture
 def process(clean_environment: None) -> Callable[..., subprocess.Popen[str]]:
-    """Starts ``pumphouse`` as a process of its own."""
+    """Starts ``pumphouse`` as a process of its own, which hears Ctrl-C.
+
+    Tests that were started in the background of a shell ignore it, and what they start would inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def start(*words: str, **options: object) -> subprocess.Popen[str]:
         defaults = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
