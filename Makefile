@@ -64,8 +64,12 @@ demo: venv ## Move a tenant between two embedded clouds, and show it
 # --- Checking it ----------------------------------------------------------------------------------
 
 .PHONY: test
-test: venv ## Run the tests (PYTEST_ARGS="-k name" for some)
-	@$(BIN)/python -m pytest --numprocesses $(JOBS) $(PYTEST_ARGS)
+test: venv ## Run the tests but for the slow ones (PYTEST_ARGS="-k name" for some)
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) -m "not slow" $(PYTEST_ARGS)
+
+.PHONY: test-slow
+test-slow: venv ## Run the tests that take long, as CI does besides
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) -m slow $(PYTEST_ARGS)
 
 .PHONY: coverage
 coverage: venv ## Run the tests and show what they do not reach

@@ -38,6 +38,7 @@ def a_project_there():
     return cloud.identity.create_project(name="shop", domain_id="default", description="The web shop")
 
 
+@pytest.mark.slow
 def test_an_address_that_is_taken(site):
     record = site.migrate()
     network = destination().network
@@ -77,6 +78,7 @@ def test_a_flavor_of_the_same_name_and_another_size(site):
     assert "flavor 'db.large'" in found["server", "db-1"]
 
 
+@pytest.mark.slow
 def test_a_missing_external_network_and_an_override_that_maps_it(site, tmp_path):
     network = destination().network
     network.update_network(network.find_network("public"), name="internet")
@@ -120,6 +122,7 @@ def test_users_whose_names_differ_only_by_case(site):
     assert "differs only by case" in found["user", "anna"]
 
 
+@pytest.mark.slow
 def test_floating_addresses_can_be_left_out(site):
     settings = config.load([site.config_file])
     migration = config.Migration(floating_ips=FloatingIPs.SKIP)
@@ -137,6 +140,7 @@ def vars_of(settings):
     return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
 
 
+@pytest.mark.slow
 def test_random_passwords_are_in_one_file_that_only_the_operator_reads(site, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     settings = config.load([site.config_file])

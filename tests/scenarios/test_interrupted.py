@@ -35,7 +35,14 @@ def wait_for(condition, *, seconds=60):
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize(("share", "when"), [(0.35, "before"), (0.6, "after"), (0.9, "after")])
+@pytest.mark.parametrize(
+    ("share", "when"),
+    [
+        (0.35, "before"),
+        pytest.param(0.6, "after", marks=pytest.mark.slow),
+        pytest.param(0.9, "after", marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_migration_resumes_to_the_same_end(site, share, when):
     before = site.states()
     site.destination.counts.reset()
@@ -71,7 +78,10 @@ def pausing(control, *, step, state="RUNNING"):
     return listener
 
 
-@pytest.mark.parametrize("step", ["transfer", "quiesce", "boot", "settle"])
+@pytest.mark.parametrize(
+    "step",
+    ["quiesce", *(pytest.param(step, marks=pytest.mark.slow) for step in ("transfer", "boot", "settle"))],
+)
 def test_a_paused_migration_goes_on_where_it_was(site, step):
     control = Control()
     paused = site.migrate(control=control, listener=pausing(control, step=step))
@@ -81,6 +91,7 @@ def test_a_paused_migration_goes_on_where_it_was(site, step):
     assert finished < {unit.name for unit in site.app.units(paused.id)}
 
 
+@pytest.mark.slow
 def test_another_process_can_ask_for_a_pause(site):
     site.destination.timings["build"] = 2.0
     process = migrating(site, "migrate", "tenant", "shop", "--yes", "--progress", "none")
@@ -133,6 +144,7 @@ def test_one_server_that_fails_leaves_the_others_done_and_retry_completes_it(sit
     assert site.plan().nothing_to_do
 
 
+@pytest.mark.slow
 def test_a_roll_back_after_a_retry_takes_both_tries_back(site):
     before = site.states()
     site.destination.faults.add("server_error", path="web-1")
@@ -157,6 +169,7 @@ def test_what_cannot_be_removed_is_listed_and_removed_by_a_second_roll_back(site
     assert site.states() == before
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_tenant_at_once_are_refused_with_the_first_ones_id(site):
     started = threading.Event()
     go_on = threading.Event()
@@ -181,6 +194,7 @@ def test_two_runs_of_one_tenant_at_once_are_refused_with_the_first_ones_id(site)
     assert site.app.migration(first.id).state is MigrationState.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_what_a_killed_migration_has_half_made_is_never_taken_for_migrated(site):
     fault = site.destination.faults.add("stall", method="PUT", path="/image/v2/images/*/file", times=0)
     process = migrating(site, "migrate", "image", "shop-app", "--yes", "--progress", "none")
@@ -200,6 +214,7 @@ def test_what_a_killed_migration_has_half_made_is_never_taken_for_migrated(site)
     assert fault.hits
 
 
+@pytest.mark.slow
 def test_a_paused_migration_is_not_begun_anew(site):
     control = Control()
     again = site.app.start(site.plan(), check_fresh=False)
@@ -210,6 +225,7 @@ def test_a_paused_migration_is_not_begun_anew(site):
     assert site.app.run(again.id).state is MigrationState.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_a_migration_that_could_not_be_proved_does_not_claim_success_and_can_go_on(site, monkeypatch):
     def unreachable(*_arguments, **_options):
         raise errors.Unavailable("the service is down", cloud="destination")
@@ -223,6 +239,7 @@ def test_a_migration_that_could_not_be_proved_does_not_claim_success_and_can_go_
     assert site.app.retry(record.id).state is MigrationState.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_a_stop_at_the_very_end_leaves_no_grants(site, monkeypatch):
     """The request comes after the last unit and before what was for the way only is taken back."""
     control = Control()
@@ -238,6 +255,7 @@ def test_a_stop_at_the_very_end_leaves_no_grants(site, monkeypatch):
     assert record.state is MigrationState.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_a_killed_roll_back_goes_on_backwards(site):
     before = site.states()
     record = site.migrate()
@@ -255,6 +273,7 @@ def test_a_killed_roll_back_goes_on_backwards(site):
     assert site.states() == before
 
 
+@pytest.mark.slow
 def test_a_paused_roll_back_goes_on_backwards(site):
     before = site.states()
     record = site.migrate()
@@ -265,6 +284,7 @@ def test_a_paused_roll_back_goes_on_backwards(site):
     assert site.states() == before
 
 
+@pytest.mark.slow
 def test_a_roll_back_ends_although_the_project_was_removed_by_hand(site):
     record = site.migrate()
     there = openstack.connect(cloud="destination")
@@ -274,6 +294,7 @@ def test_a_roll_back_ends_although_the_project_was_removed_by_hand(site):
     assert not list(there.block_storage.volumes(all_projects=True))
 
 
+@pytest.mark.slow
 def test_a_server_that_could_not_be_woken_after_a_failure_is_named_in_the_reason(site):
     site.destination.faults.add("server_error", path="web-1")
     # Its suspension passes; what would wake it does not.

@@ -42,6 +42,7 @@ def rows(state, table, tenant):
     return [row for row in state["tables"][table] if row["project_id"] == f"projects:default/{tenant}"]
 
 
+@pytest.mark.slow
 def test_users_log_in_with_the_password_that_they_had(site):
     site.migrate()
     cloud = openstack.connect(
@@ -90,6 +91,7 @@ def test_a_roll_back_leaves_both_clouds_as_they_were(site):
     assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK  # again: nothing is left to do
 
 
+@pytest.mark.slow
 def test_a_roll_back_wakes_the_sources_server_only_when_the_destinations_is_gone(site):
     plan = site.plan("web-1", kind=ScopeKind.SERVER)
     record = site.app.run(site.app.start(plan, check_fresh=False).id)
@@ -108,6 +110,7 @@ def test_a_roll_back_wakes_the_sources_server_only_when_the_destinations_is_gone
     assert server.status == "ACTIVE"
 
 
+@pytest.mark.slow
 def test_after_a_roll_back_it_can_be_done_again(site):
     record = site.migrate()
     reference = site.states()
@@ -152,6 +155,7 @@ def password_rows(site):
         return database.execute("SELECT password_hash FROM password").fetchall()
 
 
+@pytest.mark.slow
 def test_what_could_not_be_kept_is_in_the_report_with_its_reason(site):
     report = site.app.report(site.migrate().id)
     for resource in report.resources:
@@ -159,6 +163,7 @@ def test_what_could_not_be_kept_is_in_the_report_with_its_reason(site):
             assert one.outcome is Outcome.KEPT or one.reason, (resource.name, one)
 
 
+@pytest.mark.slow
 def test_a_role_that_the_operator_has_in_the_tenant_stays_and_one_lent_for_the_time_goes(site):
     before = site.states()
     source = openstack.connect(cloud="source").identity
@@ -184,6 +189,7 @@ def operators_roles(site, tenant):
     return {names[one.role["id"]] for one in found}
 
 
+@pytest.mark.slow
 def test_a_key_that_another_server_s_creation_has_just_taken_back_is_waited_for(site):
     source = openstack.connect(cloud="source")
     user = source.identity.find_user("anna")

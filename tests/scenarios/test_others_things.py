@@ -57,6 +57,7 @@ def shared(site):
     )
 
 
+@pytest.mark.slow
 def test_what_another_migration_uses_outlives_the_roll_back_of_the_one_that_made_it(site, there, shared):
     before = site.states()
     first, second = site.migrate("shop"), site.migrate("lab")
@@ -72,6 +73,7 @@ def test_what_another_migration_uses_outlives_the_roll_back_of_the_one_that_made
     assert site.states() == before
 
 
+@pytest.mark.slow
 def test_the_maker_removes_what_another_one_has_used_once_that_is_rolled_back(site, there, shared):
     before = site.states()
     first, second = site.migrate("shop"), site.migrate("lab")
@@ -82,6 +84,7 @@ def test_the_maker_removes_what_another_one_has_used_once_that_is_rolled_back(si
     assert site.states() == before
 
 
+@pytest.mark.slow
 def test_an_image_without_its_data_is_not_taken_for_migrated_by_another_store(site, there):
     here = openstack.connect(cloud="source")
     image = here.image.find_image("shop-app")

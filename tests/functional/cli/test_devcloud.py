@@ -90,6 +90,7 @@ def test_a_process_that_has_got_the_number_since_is_not_stopped(pumphouse, direc
     assert "No clouds run" in pumphouse("devcloud", "stop", "--directory", str(directory)).stdout
 
 
+@pytest.mark.slow
 def test_the_demo_shows_a_migration_and_what_to_try_next(pumphouse, process, directory):
     """And a second one starts afresh. What it says to copy does what it says."""
     quick = [
