@@ -37,10 +37,14 @@ def clear_faults(cloud: DevCloud, request: ApiRequest) -> None:
 
 @ADMIN.route("POST", "/holds", status=201)
 def set_hold(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
-    """``{"nth": N, "when": "before" | "after"}``: hold the Nth write from now on."""
+    """``{"nth": N, "when": "before" | "after", "method": ..., "path": ...}``: hold the Nth write from now on.
+
+    Only writes of the method and with a path that the glob matches count, where these are given.
+    """
     options = request.json_object()
+    kind = {name: str(options[name]) for name in ("method", "path") if name in options}
     try:
-        cloud.holds.set(int(options.get("nth", 1)), options.get("when", "before"))
+        cloud.holds.set(int(options.get("nth", 1)), options.get("when", "before"), **kind)
     except (TypeError, ValueError) as error:
         raise bad_request(str(error)) from error
     return cloud.holds.status()

@@ -21,9 +21,11 @@ from pumphouse.devcloud.files import Files
 from pumphouse.devcloud.http import Server
 from pumphouse.devcloud.passwords import PasswordDatabase
 from pumphouse.devcloud.router import Service, Version
+from pumphouse.devcloud.saved import Saved
 from pumphouse.devcloud.state import State, snapshot
 from pumphouse.devcloud.table import Table
 from pumphouse.devcloud.tokens import TokenStore
+from pumphouse.devcloud.work import Work
 
 # Seconds that each kind of change takes, unless the cloud is told otherwise.
 TIMINGS: Mapping[str, float] = {
@@ -85,6 +87,7 @@ class DevCloud:
         self.faults = FaultBook()
         self.holds = Holds()
         self.counts = Counts()
+        self.work = Work()
         self.random = random.Random(seed)  # noqa: S311 - ids, not secrets
         self._settling: datetime | None = None
         self._sequence = itertools.count()
@@ -191,6 +194,37 @@ class DevCloud:
                 change()
         finally:
             self._settling = None
+
+    def calm(self, seconds: float = 30.0) -> None:
+        """Block until no request is under way, nothing goes on beside them, and no change is to come.
+
+        TimeoutError if that takes longer, as with a request that is held.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            self.work.wait(end - time.monotonic())
+            with self.transaction():
+                if not self._changes:
+                    break
+            if time.monotonic() > end:
+                raise TimeoutError(f"{len(self._changes)} changes are still to come")
+            time.sleep(0.005)
+        self.work.wait(end - time.monotonic())  # the last change may have begun some
+
+    # -- saving
+
+    def save(self, directory: Path) -> Saved:
+        """What the cloud holds now, to come back to: rows, files, passwords and tokens.
+
+        The cloud must be calm. The copies of the files go into ``directory``, which is made.
+        """
+        with self.transaction():
+            return Saved.of(self, directory)
+
+    def restore(self, saved: Saved) -> None:
+        """Come back to what :meth:`save` answered. The cloud must be calm."""
+        with self.transaction():
+            self._tables = saved.back(self)
 
     # -- looking in
 

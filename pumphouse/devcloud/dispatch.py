@@ -81,16 +81,21 @@ class Dispatcher:
         request.request_id = f"req-{cloud.new_id()}"
         if request.path.startswith("/_devcloud"):
             return self._answer(request)
+        with cloud.work.under_way():
+            return self._held_or_answered(request)
+
+    def _held_or_answered(self, request: ApiRequest) -> Response:
+        cloud = request.cloud
         writes = request.method not in ("GET", "HEAD", "OPTIONS") and request.path.rstrip("/") != TOKEN_PATH
         nth = cloud.counts.begin_write() if writes else None
-        if nth is not None:
-            cloud.holds.wait(nth, "before", request.method, request.path)
+        if nth is not None and not cloud.holds.wait(nth, "before", request.method, request.path):
+            return Response(wire=Wire.RESET)
         injection = cloud.faults.match(request.method, request.path)
         response = self._with_injection(request, injection)
         if writes:
             cloud.counts.write(request.method, request.path, response.status)
-        if nth is not None:
-            cloud.holds.wait(nth, "after", request.method, request.path)
+        if nth is not None and not cloud.holds.wait(nth, "after", request.method, request.path):
+            response.wire = Wire.RESET
         return response
 
     def _with_injection(self, request: ApiRequest, injection: Injection | None) -> Response:

@@ -136,57 +136,93 @@ class FaultBook:
 When = Literal["before", "after"]
 
 
+@dataclass(kw_only=True, eq=False)
+class _Hold:
+    nth: int
+    when: str
+    method: str
+    path: str
+    seen: int = 0
+    write: int = 0
+    """The number of the write that is the one, once it has come."""
+    held: dict[str, Any] | None = None
+    dropped: bool = False
+
+    def matches(self, method: str, path: str) -> bool:
+        return self.method in ("*", method) and fnmatch.fnmatchcase(path, self.path)
+
+
 class Holds:
-    """Stops the Nth writing request (from now on) before or after it is applied, until released."""
+    """Stops the Nth writing request, from now on, before or after it is applied, until let go."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._wanted: tuple[int, str] | None = None
-        self._base = 0
-        self._seen = 0
-        self._held: dict[str, Any] | None = None
+        self._hold: _Hold | None = None
 
-    def set(self, nth: int, when: When = "before") -> None:
-        """Hold the ``nth`` write from now on (1 is the next); an older hold is released."""
+    def set(self, nth: int, when: When = "before", *, method: str = "*", path: str = "*") -> None:
+        """Hold the ``nth`` write from now on (1 is the next); an older hold is released.
+
+        Counted are the writes with this method (``*``: any) and a path that the glob matches.
+        """
         if nth < 1 or when not in ("before", "after"):
             raise ValueError("'nth' is at least 1, 'when' is before or after")
         with self._condition:
-            self._base = self._seen
-            self._wanted = (nth, when)
-            self._held = None
+            self._hold = _Hold(nth=nth, when=when, method=method, path=path)
             self._condition.notify_all()
 
-    def wait(self, nth: int, when: str, method: str, path: str) -> None:
-        """Called for every write, with its number since the start; blocks while it is the held one."""
+    def wait(self, write: int, when: str, method: str, path: str) -> bool:
+        """Called for every write, with its number since the start; blocks while it is the held one.
+
+        False if it was dropped meanwhile: it must not be applied, or not be answered.
+        """
         with self._condition:
-            self._seen = max(self._seen, nth)
-            mine = (nth - self._base, when)
-            if self._wanted != mine:
-                return
-            self._held = {"nth": nth - self._base, "when": when, "method": method, "path": path}
+            hold = self._hold
+            if hold is None:
+                return True
+            if when == "before" and hold.matches(method, path):
+                hold.seen += 1
+                if hold.seen == hold.nth:
+                    hold.write = write
+            if (hold.write, hold.when) != (write, when):
+                return True
+            hold.held = {"nth": hold.nth, "when": when, "method": method, "path": path}
             self._condition.notify_all()
-            wanted = self._wanted
-            self._condition.wait_for(lambda: self._wanted is not wanted)
+            self._condition.wait_for(lambda: self._hold is not hold)
+            return not hold.dropped
 
     def release(self) -> None:
         """Let the held request go and hold no other."""
         with self._condition:
-            self._wanted = None
-            self._held = None
+            self._hold = None
+            self._condition.notify_all()
+
+    def drop(self) -> None:
+        """End the held request as it is, its connection with it, and hold no other.
+
+        One that was held before it was applied never is, as if its sender had died on the way.
+        """
+        with self._condition:
+            if self._hold is not None:
+                self._hold.dropped = True
+            self._hold = None
             self._condition.notify_all()
 
     def wait_held(self, timeout: float = 30) -> dict[str, Any]:
         """Block until a request is held and tell which; TimeoutError when none comes."""
         with self._condition:
-            if not self._condition.wait_for(lambda: self._held is not None, timeout):
+            if not self._condition.wait_for(lambda: self._held() is not None, timeout):
                 raise TimeoutError("no request was held in time")
-            return dict(self._held or {})
+            return dict(self._held() or {})
 
     def status(self) -> dict[str, Any]:
         """What is waited for, and what is held now."""
         with self._condition:
-            wanted = None if self._wanted is None else {"nth": self._wanted[0], "when": self._wanted[1]}
-            return {"wanted": wanted, "held": self._held}
+            hold = self._hold
+            wanted = None if hold is None else {"nth": hold.nth, "when": hold.when}
+            return {"wanted": wanted, "held": self._held()}
+
+    def _held(self) -> dict[str, Any] | None:
+        return None if self._hold is None else self._hold.held
 
 
 class Counts:

@@ -6,7 +6,6 @@ around them.
 
 from __future__ import annotations
 
-import threading
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -157,7 +156,7 @@ def import_image(cloud: DevCloud, request: ApiRequest, image_id: str) -> Respons
     source = _source(cloud, request, row, method)
     touch(cloud, row, status="importing")
     row["properties"].pop("os_glance_failed_import", None)
-    run(lambda: _import(cloud, row, source), name=f"import-{image_id}")
+    cloud.work.beside(lambda: _import(cloud, row, source), name=f"import-{image_id}")
     return Response(202, b"")
 
 
@@ -222,11 +221,6 @@ def _import(cloud: DevCloud, row: Row, source: Source) -> None:
             cloud.files.remove(KIND, row["id"])
 
 
-def run(work: Callable[[], None], *, name: str) -> None:
-    """Do something in the background."""
-    threading.Thread(target=work, daemon=True, name=name).start()
-
-
 def fill(cloud: DevCloud, row: Row, source: Path, done: Callable[[], None] = lambda: None) -> None:
     """Make an image of a disk as it is now, in the image's format when that is qcow2.
 
@@ -248,7 +242,7 @@ def fill(cloud: DevCloud, row: Row, source: Path, done: Callable[[], None] = lam
                 activate(cloud, row, size=size, digests=hashes)
             done()
 
-    run(work, name=f"fill-{row['id']}")
+    cloud.work.beside(work, name=f"fill-{row['id']}")
 
 
 def write_disk(cloud: DevCloud, image_id: str, target: Path) -> None:

@@ -7,6 +7,7 @@ between real Keystones.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -56,6 +57,16 @@ class PasswordDatabase:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def save(self) -> bytes:
+        """The whole database, as a file would hold it."""
+        return self._connection.serialize()
+
+    def restore(self, saved: bytes) -> None:
+        """Come back to what :meth:`save` answered."""
+        with contextlib.closing(sqlite3.connect(":memory:")) as memory:
+            memory.deserialize(saved)
+            memory.backup(self._connection)
 
     def add(self, users: Iterable[dict[str, Any]], *, now: datetime) -> None:
         """Insert users, who have no password yet."""

@@ -6,8 +6,7 @@ the lock.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -207,12 +206,8 @@ def _materialise(cloud: DevCloud, row: Row, source: _Source) -> None:
             else:
                 target.unlink(missing_ok=True)
 
-    _beside(path, work)
-
-
-def _beside(source: Path, work: Callable[[], None]) -> None:
-    if source.stat().st_blocks * 512 > _LARGE:
-        threading.Thread(target=work, daemon=True, name=f"copy-{source.name}").start()
+    if path.stat().st_blocks * 512 > _LARGE:
+        cloud.work.beside(work, name=f"copy-{path.name}")
     else:
         work()
 

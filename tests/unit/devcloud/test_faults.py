@@ -104,3 +104,48 @@ def test_requests_and_writes_are_counted(cloud, admin):
 def test_tokens_expire_by_order(admin):
     assert admin("POST", "/_devcloud/expire-tokens")[0] == 204
     assert admin("GET", PROJECTS)[0] == 401
+
+
+def test_writes_of_one_kind_can_be_counted_for_a_hold(cloud, admin, http_client):
+    cloud.holds.set(2, "before", method="POST", path="/identity/*/projects")
+    other = http_client().login()
+    thread = threading.Thread(
+        target=lambda: [
+            other("POST", path, body)
+            for path, body in (
+                (PROJECTS, project("a")),
+                ("/identity/v3/groups", {"group": {"name": "staff", "domain_id": "default"}}),
+                (PROJECTS, project("b")),
+            )
+        ]
+    )
+    thread.start()
+    assert cloud.holds.wait_held(10)["path"] == PROJECTS
+    assert names(cloud) == {"a"}
+    cloud.holds.release()
+    thread.join(10)
+    assert names(cloud) == {"a", "b"}
+
+
+@pytest.mark.parametrize(("when", "applied"), [("before", set()), ("after", {"a"})])
+def test_a_held_request_that_is_dropped_stays_as_it_is(cloud, http_client, when, applied):
+    cloud.holds.set(1, when)
+    other = http_client().login()
+    broken = []
+
+    def write() -> None:
+        try:
+            other("POST", PROJECTS, project("a"))
+        except (ConnectionError, http.client.HTTPException) as error:
+            broken.append(error)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    cloud.holds.wait_held(10)
+    with pytest.raises(TimeoutError):
+        cloud.calm(0.05)
+    cloud.holds.drop()
+    cloud.calm()
+    thread.join(10)
+    assert broken
+    assert names(cloud) == applied
