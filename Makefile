@@ -45,7 +45,7 @@ $(STAMP): constraints.txt setup.cfg
 	@echo "Installing the project and its tools in $(VENV)"
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --constraint constraints.txt setuptools
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --constraint constraints.txt --no-build-isolation \
-		--editable '.[dev,mysql,postgresql]'
+		--editable '.[dev,keystone,mysql,postgresql]'
 	@echo "$(CURDIR)" > $@
 
 .PHONY: new-venv
@@ -107,6 +107,10 @@ docs: venv ## Build the documentation in doc/_build/html; a warning is an error
 config-sample: venv ## Write etc/pumphouse/pumphouse.conf.sample from the options
 	@$(BIN)/oslo-config-generator --config-file etc/pumphouse/config-generator.conf
 
+.PHONY: openapi
+openapi: venv ## Write etc/pumphouse/openapi.json from the API's code
+	@$(BIN)/python -m pumphouse.api.openapi > etc/pumphouse/openapi.json
+
 # Everything as new as setup.cfg and the oldest Python allow, written down exactly; only the project is left
 # out. A line names a version and nothing else, so that each machine installs from where it does.
 define write_constraints
@@ -123,7 +127,7 @@ constraints: ## Write constraints.txt anew, from the newest versions of everythi
 	$(call make_venv,.venv-constraints)
 	@.venv-constraints/bin/python -m pip install $(PIP_FLAGS) --dry-run --ignore-installed --report - \
 		--python-version 3.11.0 --only-binary :all: --target .venv-constraints/none \
-		setuptools '.[dev,mysql,postgresql]' \
+		setuptools '.[dev,keystone,mysql,postgresql]' \
 		| .venv-constraints/bin/python -c "$$write_constraints" > constraints.txt
 	@rm -rf .venv-constraints
 

@@ -142,6 +142,18 @@ class Migration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """The HTTP API, which ``pumphouse api`` serves."""
+
+    listen: str = option(
+        "127.0.0.1:8775", "Where it listens: HOST:PORT, [IPv6]:PORT, or unix:/path/to/socket."
+    )
+    followers: int = option(
+        256, "How many may follow events at the same time; each holds a thread.", min=1, max=4096
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cloud:
     """What clouds.yaml cannot say about one cloud. The group is named for the cloud: [cloud:NAME]."""
 
@@ -161,6 +173,7 @@ class Config:
     engine: Engine = field(default_factory=Engine)
     clouds: Clouds = field(default_factory=Clouds)
     migration: Migration = field(default_factory=Migration)
+    api: Api = field(default_factory=Api)
     cloud_groups: Mapping[str, Cloud] = field(default_factory=lambda: MappingProxyType({}))
 
     def cloud(self, name: str) -> Cloud:
@@ -169,7 +182,7 @@ class Config:
 
 
 GROUPS: Final[Mapping[str, type[Any]]] = MappingProxyType(
-    {"store": Store, "engine": Engine, "clouds": Clouds, "migration": Migration}
+    {"store": Store, "engine": Engine, "clouds": Clouds, "migration": Migration, "api": Api}
 )
 
 

@@ -13,7 +13,12 @@
     │   ├── StalePlan                 the clouds have changed since the plan was made
     │   ├── BadOverride               an override file cannot be read or has unknown keys
     │   ├── BadConfig                 an option or a clouds.yaml entry is wrong
-    │   └── WrongState                the migration's state does not allow the request
+    │   ├── WrongState                the migration's state does not allow the request
+    │   ├── NotRead                   the store has no inventory of the cloud yet
+    │   ├── InvalidRequest            a request to the API is not as documented
+    │   ├── LoginRequired             the API does not know who asks
+    │   ├── NotPermitted              the API's policy does not let this user do this
+    │   └── KeyReused                 an idempotency key came before, with another request
     ├── PlanBlocked                   the plan has blocked resources (exit status 4)
     ├── CloudError                    a cloud refused or failed a request (exit status 2: nothing was written)
     │   ├── BadRequest                400, 413, 415: the cloud does not accept the request
@@ -51,6 +56,8 @@ class PumphouseError(Exception):
     """
 
     exit_status: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+    """What the API answers with."""
     advice: ClassVar[str] = ""
 
     def __init__(
@@ -97,11 +104,14 @@ class PumphouseError(Exception):
 class UsageError(PumphouseError):
     """The operator's input is wrong. Nothing was written to any cloud."""
 
+    http_status = 400
     exit_status = 2
 
 
 class UnknownCloud(UsageError):
     """No such cloud in clouds.yaml."""
+
+    http_status = 404
 
 
 class SameCloud(UsageError):
@@ -111,13 +121,19 @@ class SameCloud(UsageError):
 class UnknownResource(UsageError):
     """A scope names something that the source does not have."""
 
+    http_status = 404
+
 
 class AmbiguousName(UsageError):
     """A scope names several things at once."""
 
+    http_status = 409
+
 
 class UnknownMigration(UsageError):
     """No such migration or plan in the store."""
+
+    http_status = 404
 
 
 class BadPlan(UsageError):
@@ -127,6 +143,7 @@ class BadPlan(UsageError):
 class StalePlan(UsageError):
     """The clouds have changed since the plan was made."""
 
+    http_status = 409
     advice = "Make a new plan, review it and apply that one."
 
 
@@ -137,14 +154,51 @@ class BadOverride(UsageError):
 class BadConfig(UsageError):
     """An option or a clouds.yaml entry is wrong."""
 
+    http_status = 500
+
 
 class WrongState(UsageError):
     """The migration's state does not allow the request."""
+
+    http_status = 409
+
+
+class NotRead(UsageError):
+    """The store has no inventory of the cloud yet."""
+
+    http_status = 409
+
+
+class InvalidRequest(UsageError):
+    """A request to the API is not as documented."""
+
+    advice = "See /v1/openapi.json for what it takes."
+
+
+class LoginRequired(UsageError):
+    """The API does not know who asks."""
+
+    http_status = 401
+
+
+class NotPermitted(UsageError):
+    """The API's policy does not let this user do this."""
+
+    http_status = 403
+    advice = "Ask for the role, or use an account that has it."
+
+
+class KeyReused(UsageError):
+    """An idempotency key came before, with another request."""
+
+    http_status = 422
+    advice = "Give each request an Idempotency-Key of its own."
 
 
 class PlanBlocked(PumphouseError):
     """The plan has blocked resources; nothing was written."""
 
+    http_status = 409
     exit_status = 4
     advice = "Resolve what blocks it, or leave it out, and plan again."
 
@@ -158,6 +212,7 @@ class CloudError(PumphouseError):
     :param status: the HTTP status, 0 if no answer came.
     """
 
+    http_status = 502
     # In a migration it is a unit's outcome. A command ends with it only before anything was written.
     exit_status = 2
 
@@ -223,6 +278,7 @@ class Conflict(CloudError):
 class Unavailable(CloudError):
     """The service cannot be reached, is overloaded or broken, also after retries."""
 
+    http_status = 503
     advice = "See that the service is up, then resume or retry."
 
 
@@ -238,6 +294,8 @@ REFUSALS = (BadRequest, Unauthorized, Forbidden, QuotaExceeded, NotFound, Confli
 
 class ResourceError(PumphouseError):
     """A resource is not as it must be."""
+
+    http_status = 502
 
 
 class ResourceFailed(ResourceError):
@@ -261,6 +319,8 @@ class VerificationFailed(ResourceError):
 class StoreError(PumphouseError):
     """The store or a database failed."""
 
+    http_status = 503
+
 
 class DatabaseError(StoreError):
     """A database cannot be read or written."""
@@ -273,11 +333,14 @@ class SchemaError(StoreError):
 class MigrationBusy(StoreError):
     """Another process or migration holds what this one needs."""
 
+    http_status = 409
     exit_status = 2
 
 
 class Fenced(StoreError):
     """Another process has taken this migration over; this one must stop at once."""
+
+    http_status = 409
 
 
 def as_dict(error: BaseException | None) -> dict[str, Any] | None:

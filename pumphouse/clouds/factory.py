@@ -50,13 +50,7 @@ class Clouds:
         Raises :class:`pumphouse.errors.UnknownCloud`, :class:`pumphouse.errors.BadConfig` or
         :class:`pumphouse.errors.CloudError`.
         """
-        known = self.names()
-        if name not in known:
-            clouds, files = ", ".join(known) or "none", ", ".join(self._looked_at())
-            raise errors.UnknownCloud(
-                f"there is no cloud {name!r} in clouds.yaml",
-                next_step=f"Known clouds: {clouds}. Looked at: {files}",
-            )
+        self.require(name)
         limits = self._settings.limits
         limiters = {
             service: Limiter(in_flight=limits.requests_in_flight, per_second=limits.requests_per_second)
@@ -77,6 +71,16 @@ class Clouds:
         with _missing_credentials(name):
             cloud.access()
         return cloud
+
+    def require(self, name: str) -> None:
+        """Raise UnknownCloud unless clouds.yaml has this cloud."""
+        known = self.names()
+        if name not in known:
+            clouds, files = ", ".join(known) or "none", ", ".join(self._looked_at())
+            raise errors.UnknownCloud(
+                f"there is no cloud {name!r} in clouds.yaml",
+                next_step=f"Known clouds: {clouds}. Looked at: {files}",
+            )
 
     def _config(self, session_constructor: Any) -> OpenStackConfig:
         self._check_yaml()

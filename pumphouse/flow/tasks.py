@@ -120,7 +120,7 @@ class _Order:
     """
 
     def __init__(self, unit: Unit, plan: Plan, registry: Registry) -> None:
-        self.steps = {ref: _applying(plan.by_ref[ref], registry) for ref in unit.refs}
+        self.steps = {ref: applying(plan.by_ref[ref], registry) for ref in unit.refs}
         self._needs: dict[Ref, list[Ref]] = {}
         self._held: dict[Ref, list[Ref]] = {}
         self._holders: dict[Ref, list[Ref]] = defaultdict(list)
@@ -153,7 +153,7 @@ def parse_symbol(name: str) -> tuple[Ref, str]:
     return Ref.parse(ref), step
 
 
-def _applying(planned: PlannedResource, registry: Registry) -> list[type[Step]]:
+def applying(planned: PlannedResource, registry: Registry) -> list[type[Step]]:
     """The steps that have anything to do for a resource."""
     one = item(planned, registry)
     return [step for step in registry[planned.ref.type].steps if step.applies(one)]

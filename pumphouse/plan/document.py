@@ -118,6 +118,11 @@ class Plan:
         graph.add_edges_from((need, one.ref) for one in self.resources for need in one.needs)
         return graph
 
+    def generations(self) -> dict[Ref, int]:
+        """How far each resource is from those that need nothing: 0 for them, and one more for each need."""
+        layers = enumerate(nx.topological_generations(self.graph))
+        return {ref: number for number, layer in layers for ref in layer}
+
     def counts(self) -> dict[Action, int]:
         """How many resources each action has."""
         found = Counter(one.action for one in self.resources)

@@ -14,6 +14,7 @@ from pumphouse.model import Inventory, Scope
 from pumphouse.store.events import EventRecord
 from pumphouse.store.migrations import MigrationRecord, Request
 from pumphouse.store.opening import Store, open_store
+from pumphouse.store.plans import PlanRecord
 from pumphouse.store.states import MigrationState
 from pumphouse.store.units import UnitRecord
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from pumphouse.service.migrating import Migrating
     from pumphouse.service.planning import Planning
     from pumphouse.service.reading import Progress
+    from pumphouse.service.snapshots import CloudRecord, Snapshot, Snapshots
+    from pumphouse.service.steps import StepRecord, StepsOfAll
 
 
 class Pumphouse:
@@ -76,6 +79,19 @@ class Pumphouse:
         return Clouds(settings=Settings.of(self.config))
 
     @cached_property
+    def snapshots(self) -> Snapshots:
+        """What the store knows of each cloud."""
+        from pumphouse.service.snapshots import Snapshots
+
+        return Snapshots(self.store.inventories, lambda: self.registry)
+
+    @cached_property
+    def _steps(self) -> StepsOfAll:
+        from pumphouse.service.steps import StepsOfAll
+
+        return StepsOfAll(self.store.events, lambda: self.registry, self.plan_of)
+
+    @cached_property
     def _planning(self) -> Planning:
         from pumphouse.service.planning import Planning
 
@@ -111,6 +127,20 @@ class Pumphouse:
             self.store.inventories.save(found)
         return found
 
+    def cloud_records(self) -> list[CloudRecord]:
+        """The clouds of clouds.yaml, and when each was last read as a whole."""
+        return self.snapshots.records(self.cloud_names())
+
+    def snapshot(self, cloud: str) -> Snapshot:
+        """What a cloud held when it was last read as a whole. Raises UnknownCloud or NotRead."""
+        self.clouds.require(cloud)
+        return self.snapshots.latest(cloud)
+
+    def refresh(self, cloud: str) -> Snapshot:
+        """Read a cloud as a whole, and keep what it holds in the store."""
+        self.clouds.require(cloud)
+        return self.snapshots.refresh(cloud, lambda: self.inventory(cloud))
+
     # -- plans
 
     def plan(
@@ -120,10 +150,12 @@ class Pumphouse:
         source: str,
         destination: str,
         override_file: Path | None = None,
+        overrides: Mapping[str, Any] | None = None,
         progress: Progress | None = None,
     ) -> Plan:
         """Read both clouds and decide what to do. Writes nothing to any cloud.
 
+        :param overrides: what an override file would hold.
         :raises pumphouse.errors.UsageError: the scope, a cloud or the override file is wrong.
         :raises pumphouse.errors.CloudError: a cloud cannot be read.
         """
@@ -134,6 +166,7 @@ class Pumphouse:
             source=source,
             destination=destination,
             override_file=override_file,
+            overrides=overrides,
             progress=progress or quiet,
         )
 
@@ -157,6 +190,20 @@ class Pumphouse:
             subjects=subjects(plan),
             options=self._options(),
         )
+
+    def plans(self, *, limit: int = 50, marker: str | None = None) -> list[PlanRecord]:
+        """Plans, newest first; those that come after the one whose id is ``marker``."""
+        return list(self.store.plans.list(limit=limit, marker=marker))
+
+    def stored_plan(self, plan_id: str) -> Plan:
+        """A plan of the store. Raises UnknownMigration or AmbiguousName."""
+        from pumphouse.service.plans import load_plan
+
+        return load_plan(self.store, self.store.plans.get(plan_id).id)
+
+    def delete_plan(self, plan_id: str) -> PlanRecord:
+        """Forget a plan. Raises WrongState if it is a migration's."""
+        return self.store.plans.delete(plan_id)
 
     def plan_of(self, migration_id: str) -> Plan:
         """The plan that a migration carries out."""
@@ -245,8 +292,22 @@ class Pumphouse:
             )
         return Report.from_dict(found)
 
-    def migrations(self, *, state: str | None = None, limit: int = 50) -> list[MigrationRecord]:
-        """Migrations, newest first. Raises UsageError for a state that does not exist."""
+    def migrations(
+        self,
+        *,
+        state: str | None = None,
+        source: str | None = None,
+        destination: str | None = None,
+        text: str = "",
+        limit: int = 50,
+        marker: str | None = None,
+    ) -> list[MigrationRecord]:
+        """Migrations, newest first.
+
+        :param text: only those with this in their name.
+        :param marker: only those that come after the one with this id.
+        :raises pumphouse.errors.UsageError: there is no such state.
+        """
         try:
             wanted = MigrationState(state.upper()) if state else None
         except ValueError:
@@ -254,7 +315,10 @@ class Pumphouse:
             raise errors.UsageError(
                 f"there is no state {state!r}", next_step=f"Known are: {known}."
             ) from None
-        return list(self.store.migrations.list(state=wanted, limit=limit))
+        found = self.store.migrations.list(
+            state=wanted, source=source, destination=destination, text=text, limit=limit, marker=marker
+        )
+        return list(found)
 
     def migration(self, migration_id: str) -> MigrationRecord:
         """One migration. Raises UnknownMigration or AmbiguousName."""
@@ -264,11 +328,22 @@ class Pumphouse:
         """Its units, needed ones first."""
         return list(self.store.units.of(self.migration(migration_id).id))
 
-    def events(self, migration_id: str, *, after: int = 0, limit: int = 1000) -> list[EventRecord]:
-        """Its events numbered above ``after``."""
-        return list(
-            self.store.events.read(after=after, migration=self.migration(migration_id).id, limit=limit)
-        )
+    def steps(self, migration_id: str) -> list[StepRecord]:
+        """Its steps as they are now, in the order of its plan."""
+        record = self.migration(migration_id)
+        return list(self._steps.of(record.id, record.plan_id))
+
+    def step_counts(self, migration_id: str) -> Mapping[str, Mapping[str, int]]:
+        """How many of its steps are in which state, by the resource's type."""
+        record = self.migration(migration_id)
+        return self._steps.counts(record.id, record.plan_id)
+
+    def events(
+        self, migration_id: str | None = None, *, after: int = 0, limit: int = 1000
+    ) -> list[EventRecord]:
+        """The events of a migration, or all, numbered above ``after``."""
+        id = None if migration_id is None else self.migration(migration_id).id
+        return list(self.store.events.read(after=after, migration=id, limit=limit))
 
     # -- inside
 

@@ -26,7 +26,8 @@ from pumphouse.report.model import Report
 from pumphouse.service import reading
 from pumphouse.service.passwords import passwords
 from pumphouse.service.plans import load_plan, merge
-from pumphouse.store.migrations import EARLIER_PLANS, MigrationRecord, Request
+from pumphouse.store.migrations import MigrationRecord, Request
+from pumphouse.store.names import EARLIER_PLANS
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import MigrationState, UnitState
 from pumphouse.store.writer import EventWriter

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pumphouse import errors
 from pumphouse.clouds.cloud import Cloud
 from pumphouse.config import FloatingIPs
 from pumphouse.model import Scope
-from pumphouse.plan import overrides
 from pumphouse.plan.document import Plan, require_fresh
+from pumphouse.plan.overrides import Overrides, load, parse
 from pumphouse.plan.planner import make_plan
 from pumphouse.service import reading
 from pumphouse.service.plans import save_plan
@@ -32,11 +33,15 @@ class Planning:
         source: str,
         destination: str,
         override_file: Path | None,
+        overrides: Mapping[str, Any] | None,
         progress: reading.Progress,
     ) -> Plan:
         """A new plan."""
         registry = self._app.registry
-        wanted = overrides.load(override_file, registry) if override_file else overrides.Overrides()
+        if override_file is not None:
+            wanted = load(override_file, registry)
+        else:
+            wanted = parse(overrides or {}, registry, where="overrides")
         here, there = self._pair(source, destination)
         return save_plan(self._app.store, self._make(scope, here, there, wanted, progress))
 
@@ -55,7 +60,7 @@ class Planning:
 
     def _fresh(self, plan: Plan) -> Plan:
         here, there = self._pair(plan.source, plan.destination)
-        wanted = overrides.parse(plan.overrides, self._app.registry, where="the plan")
+        wanted = parse(plan.overrides, self._app.registry, where="the plan")
         return self._make(plan.scope, here, there, wanted, reading.quiet)
 
     def _make(
@@ -63,7 +68,7 @@ class Planning:
         scope: Scope,
         source: Cloud,
         destination: Cloud,
-        wanted: overrides.Overrides,
+        wanted: Overrides,
         progress: reading.Progress,
     ) -> Plan:
         registry = self._app.registry

@@ -14,12 +14,9 @@ from sqlalchemy.orm import Session
 from pumphouse.errors import Fenced, MigrationBusy, WrongState
 from pumphouse.store.database import Database, retried
 from pumphouse.store.models import MigrationRow
-from pumphouse.store.names import find_id, new_id
+from pumphouse.store.names import EARLIER_PLANS, find_id, following, new_id
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import ALLOWED, MigrationState
-
-EARLIER_PLANS = "earlier_plans"
-"""The option that lists the plans of a migration's earlier tries, newest first."""
 
 
 class Request(StrEnum):
@@ -98,14 +95,34 @@ class Migrations:
 
     @retried
     def list(
-        self, *, state: MigrationState | Collection[MigrationState] | None = None, limit: int | None = None
+        self,
+        *,
+        state: MigrationState | Collection[MigrationState] | None = None,
+        source: str | None = None,
+        destination: str | None = None,
+        text: str = "",
+        limit: int | None = None,
+        marker: str | None = None,
     ) -> tuple[MigrationRecord, ...]:
-        """Migrations, newest first, of all states or of these."""
+        """Migrations, newest first, of all states or of these, between all clouds or these.
+
+        :param text: only those with this in their name.
+        :param marker: only those that come after the one with this id.
+        :raises UnknownMigration: the marker is no migration's.
+        """
         query = sa.select(MigrationRow).order_by(MigrationRow.created_at.desc(), MigrationRow.id).limit(limit)
         if state is not None:
             wanted = [state] if isinstance(state, MigrationState) else list(state)
             query = query.where(MigrationRow.state.in_(wanted))
+        if source is not None:
+            query = query.where(MigrationRow.source == source)
+        if destination is not None:
+            query = query.where(MigrationRow.destination == destination)
+        if text:
+            query = query.where(MigrationRow.name.icontains(text, autoescape=True))
         with Session(self._database.reader) as session:
+            if marker is not None:
+                query = query.where(following(MigrationRow, _find(session, marker)))
             return tuple(map(_record, session.scalars(query)))
 
     @retried

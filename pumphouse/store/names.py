@@ -10,10 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from pumphouse.errors import AmbiguousName, UnknownMigration
+from pumphouse.store.models import MigrationRow, PlanRow
 
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
 """Without those that look alike: 0 and o, 1, i and l."""
 LAST = "last"
+EARLIER_PLANS = "earlier_plans"
+"""The option that lists the plans of a migration's earlier tries, newest first."""
 
 
 def new_id(prefix: str) -> str:
@@ -55,3 +58,9 @@ def find_id(
         f"there is no {what} {typed!r}",
         next_step=f"Did you mean {' or '.join(near)}?" if near else f"The store holds no {what} yet.",
     )
+
+
+def following(table: type[MigrationRow | PlanRow], marker: MigrationRow | PlanRow) -> sa.ColumnElement[bool]:
+    """What comes after a row in a listing, newest first: the next page."""
+    later = sa.and_(table.created_at == marker.created_at, table.id > marker.id)
+    return sa.or_(table.created_at < marker.created_at, later)

@@ -10,9 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from pumphouse.errors import WrongState
 from pumphouse.store.database import Database, retried
-from pumphouse.store.models import PlanRow
-from pumphouse.store.names import find_id, new_id
+from pumphouse.store.models import MigrationRow, PlanRow
+from pumphouse.store.names import EARLIER_PLANS, find_id, following, new_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +65,34 @@ class Plans:
             return document
 
     @retried
-    def list(self, *, limit: int | None = None) -> tuple[PlanRecord, ...]:
-        """Plans, newest first."""
+    def list(self, *, limit: int | None = None, marker: str | None = None) -> tuple[PlanRecord, ...]:
+        """Plans, newest first; those that come after the one whose id is ``marker``.
+
+        Raises UnknownMigration for a marker that is no plan's.
+        """
+        query = sa.select(PlanRow).order_by(PlanRow.created_at.desc(), PlanRow.id).limit(limit)
         with Session(self._database.reader) as session:
-            rows = session.scalars(
-                sa.select(PlanRow).order_by(PlanRow.created_at.desc(), PlanRow.id).limit(limit)
+            if marker is not None:
+                query = query.where(following(PlanRow, _find(session, marker)))
+            return tuple(map(_record, session.scalars(query)))
+
+    @retried
+    def delete(self, id: str) -> PlanRecord:
+        """Forget a plan. Raises WrongState while a migration carries it out, or once did."""
+        with Session(self._database.writer) as session, session.begin():
+            row = _find(session, id)
+            found = session.execute(sa.select(MigrationRow.id, MigrationRow.plan_id, MigrationRow.options))
+            users = sorted(
+                one.id for one in found if row.id in {one.plan_id, *one.options.get(EARLIER_PLANS, ())}
             )
-            return tuple(map(_record, rows))
+            if users:
+                raise WrongState(
+                    f"plan {row.id} belongs to migration {', '.join(users)}",
+                    next_step="It is kept for as long as the migration.",
+                )
+            record = _record(row)
+            session.delete(row)
+            return record
 
 
 def _find(session: Session, id: str) -> PlanRow:

@@ -1,0 +1,1 @@
+"""The HTTP API: a view parses, calls one function of the service, and renders."""

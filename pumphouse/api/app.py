@@ -1,0 +1,59 @@
+"""Makes the Flask application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Blueprint, Response, jsonify
+from flask_openapi3.models.info import Info
+from flask_openapi3.openapi import OpenAPI
+
+from pumphouse import __version__
+from pumphouse.api import health, problems, v1
+from pumphouse.api.problems import Problem
+from pumphouse.api.routes import EXTENSION
+from pumphouse.api.v1 import clouds, events, migrations, plans, reports, types
+from pumphouse.service import Pumphouse
+
+LARGEST_BODY = 4 * 1024 * 1024
+"""Bytes of a request's body. Override files are the largest of them."""
+VERSION_ONE = (clouds.routes, types.routes, plans.routes, migrations.routes, reports.routes, events.routes)
+
+
+def create_app(service: Pumphouse, *, blueprints: Iterable[Blueprint] = ()) -> OpenAPI:
+    """The application on these use cases, which must stay open for as long as it serves.
+
+    :param blueprints: what is served besides the API, such as a dashboard.
+    """
+    app = OpenAPI(
+        "pumphouse.api",
+        info=Info(title="Pumphouse", version=__version__, description=v1.__doc__),
+        doc_ui=False,
+        validation_error_status=400,
+        validation_error_model=Problem,
+        validation_error_callback=problems.invalid,
+        static_folder=None,
+    )
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
+    # Threads share them, so they are there before the first request.
+    _ = service.store, service.registry, service.clouds, service.snapshots
+    app.extensions[EXTENSION] = service
+    problems.install(app)
+    for routes in VERSION_ONE:
+        app.register_api(routes)
+    app.register_blueprint(health.blueprint)
+    for blueprint in blueprints:
+        app.register_blueprint(blueprint)
+    app.add_url_rule("/v1/openapi.json", "openapi", _document_of(app))
+    return app
+
+
+def _document_of(app: OpenAPI) -> Any:
+    document: dict[str, Any] = app.api_doc
+
+    def show_openapi() -> Response:
+        return jsonify(document)
+
+    return show_openapi

@@ -1,0 +1,54 @@
+"""Runs the API until it is told to end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from pumphouse.api.app import create_app
+from pumphouse.api.listen import Address, address_of
+from pumphouse.api.server import Server
+from pumphouse.config import Config
+from pumphouse.errors import BadConfig
+from pumphouse.service import Pumphouse
+
+
+class Host:
+    """The application and its use cases, in the process that serves."""
+
+    def __init__(self, config: Config) -> None:
+        self._service = Pumphouse.open(config)
+        self._stopping = threading.Event()
+        self.wsgi: Callable[..., Any] = create_app(self._service)
+
+    def stopping(self) -> None:
+        """Begin to stop; once is enough."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Wait until all has stopped, and close the store."""
+        self._service.close()
+
+
+def serve(config: Config, *, say: Callable[[str], None]) -> None:
+    """Serve until a signal ends it; then this process ends, too.
+
+    :param say: told the address once the server can be reached.
+    :raises pumphouse.errors.BadConfig: it cannot listen there, or must not.
+    :raises pumphouse.errors.StoreError: the store cannot be used.
+    """
+    address = Address.parse(config.api.listen)
+    if not address.local:
+        raise BadConfig(
+            f"{address} can be reached from other machines, and the API asks nobody who they are",
+            next_step="Listen on a loopback address or a unix socket.",
+        )
+    # What is wrong is told here, in a line; the process that serves would only fail to start.
+    with Pumphouse.open(config) as service:
+        service.store.events.last()
+        service.cloud_names()
+    listener = address.listen()
+    at = address_of(listener)
+    say(f"Serving on {at}" if at.path is not None else f"Serving on http://{at}")
+    Server(lambda: Host(config), listener=listener, followers=config.api.followers).run()

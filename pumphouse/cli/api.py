@@ -1,0 +1,38 @@
+"""``pumphouse api``."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+from pumphouse.cli.command import Command
+
+
+class Api(Command):
+    """Serve the HTTP API.
+
+    Runs until Ctrl-C or SIGTERM, which pause in order what is under way; the next start goes on with it.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--listen",
+            metavar="ADDRESS",
+            help="HOST:PORT, or unix:/path/to/socket (default: as configured)",
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        """Serve."""
+        from pumphouse.api.run import serve
+
+        config = self.app.config()
+        if parsed_args.listen:
+            config = replace(config, api=replace(config.api, listen=parsed_args.listen))
+        serve(config, say=self._say_at_once)
+        return 0
+
+    def _say_at_once(self, text: str) -> None:
+        self.say(text)
+        self.app.stdout.flush()

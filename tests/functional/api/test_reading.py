@@ -1,0 +1,188 @@
+"""Reading over the API: clouds, types, plans, migrations, events."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+SCOPE = {"scope": {"kind": "tenant", "names": ["shop"]}}
+
+
+def all_pages(client, path, name, **query):
+    """Everything in a listing, read in pages."""
+    found, marker = [], None
+    while True:
+        page = client.get(path, query_string=query | ({"marker": marker} if marker else {})).json
+        assert len(page[name]) <= query["limit"]
+        found += page[name]
+        marker = page["next_marker"]
+        if marker is None:
+            return found
+
+
+def test_a_cloud_is_read_when_somebody_asks(client):
+    before = client.get("/v1/clouds").json["clouds"]
+    assert [one["name"] for one in before] == ["destination", "source"]
+    assert {one["read_at"] for one in before} == {None}
+    unread = client.get("/v1/clouds/source/resources")
+    assert (unread.status_code, unread.json["type"]) == (409, "urn:pumphouse:error:NotRead")
+
+    read = client.post("/v1/clouds/source/refresh").json
+    assert read["counts"]["server"] == 6
+    assert client.get("/v1/clouds").json["clouds"][1] == read
+
+
+def test_resources_come_in_pages_and_can_be_filtered(client):
+    client.post("/v1/clouds/source/refresh")
+    path = "/v1/clouds/source/resources"
+    whole = client.get(path, query_string={"limit": 1000}).json["resources"]
+    assert all_pages(client, path, "resources", limit=7) == whole
+    types = [one["type"] for one in whole]
+    assert types.index("project") < types.index("network") < types.index("server")
+
+    servers = all_pages(client, path, "resources", limit=2, type=["server", "volume"], tenant="shop")
+    assert {one["type"] for one in servers} == {"server", "volume"}
+    assert {one["project_id"] for one in servers} == {servers[0]["project_id"]}
+    named = client.get(path, query_string={"name": "APP-1", "type": "server"}).json["resources"]
+    assert [one["name"] for one in named] == ["app-1"]
+
+
+def test_tenants_are_told_with_what_belongs_to_them(client):
+    client.post("/v1/clouds/source/refresh")
+    tenants = all_pages(client, "/v1/clouds/source/tenants", "tenants", limit=1)
+    shop = next(one for one in tenants if one["name"] == "shop")
+    path = "/v1/clouds/source/resources"
+    for kind, count in shop["counts"].items():
+        query = {"type": kind, "tenant": shop["id"], "limit": 1000}
+        assert len(client.get(path, query_string=query).json["resources"]) == count
+    found = client.get("/v1/clouds/source/tenants", query_string={"name": "sho"}).json["tenants"]
+    assert [one["name"] for one in found] == ["shop"]
+
+
+def test_a_cloud_tells_what_it_offers(client):
+    found = client.get("/v1/clouds/source/check").json
+    assert found["usable"]
+    assert {one["service"] for one in found["services"]} >= {"identity", "compute", "network"}
+
+
+def test_the_types_are_those_of_the_registry(client, service):
+    found = client.get("/v1/resource-types").json["resource_types"]
+    assert [one["name"] for one in found] == list(service.registry)
+
+
+def test_a_plan_is_made_shown_listed_and_forgotten(client):
+    made = client.post("/v1/plans", json=SCOPE)
+    assert made.status_code == 201
+    assert client.get(made.headers["Location"]).json == made.json
+    assert made.json["counts"]["create"] > 10
+    assert not made.json["blocked"]
+    again = client.post("/v1/plans", json=SCOPE).json
+    assert [one["id"] for one in all_pages(client, "/v1/plans", "plans", limit=1)] == [
+        again["id"],
+        made.json["id"],
+    ]
+    assert client.delete(made.headers["Location"]).status_code == 204
+    assert client.get(made.headers["Location"]).status_code == 404
+
+
+def test_a_plan_keeps_to_its_overrides(client):
+    overrides = {"projects": {"shop": "market"}}
+    made = client.post("/v1/plans", json=SCOPE | {"overrides": overrides}).json
+    names = [one["resource"]["name"] for one in made["resources"] if one["resource"]["type"] == "project"]
+    assert "market" in names
+    assert made["overrides"]["projects"] == {"shop": "market"}
+    wrong = client.post("/v1/plans", json=SCOPE | {"overrides": {"colours": {}}})
+    assert (wrong.status_code, wrong.json["type"]) == (400, "urn:pumphouse:error:BadOverride")
+
+
+def test_a_plan_is_a_graph_in_three_languages(client):
+    plan = client.post("/v1/plans", json=SCOPE).json
+    graph = client.get(f"/v1/plans/{plan['id']}/graph").json
+    generation = {one["ref"]: one["generation"] for one in graph["nodes"]}
+    assert graph["edges"]
+    assert all(generation[one["needs"]] < generation[one["ref"]] for one in graph["edges"])
+    dot = client.get(f"/v1/plans/{plan['id']}/graph?format=dot")
+    assert dot.mimetype == "text/vnd.graphviz"
+    assert dot.text.count(" -> ") == len(graph["edges"])
+    mermaid = client.get(f"/v1/plans/{plan['id']}/graph?format=mermaid")
+    assert mermaid.text.startswith("flowchart")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "error"),
+    [
+        ({"scope": {"kind": "tenant", "names": ["nobody"]}}, 404, "UnknownResource"),
+        (SCOPE | {"source": "nowhere"}, 404, "UnknownCloud"),
+        (SCOPE | {"source": "destination"}, 400, "SameCloud"),
+        (SCOPE | {"colour": "red"}, 400, "InvalidRequest"),
+        ({"scope": {"kind": "tenant", "names": []}}, 400, "InvalidRequest"),
+    ],
+)
+def test_a_wrong_plan_is_refused_with_what_is_wrong(client, body, status, error):
+    found = client.post("/v1/plans", json=body)
+    assert (found.status_code, found.json["type"]) == (status, f"urn:pumphouse:error:{error}")
+    assert found.mimetype == "application/problem+json"
+    assert found.json["detail"]
+    assert client.get("/v1/plans").json["plans"] == []
+
+
+def test_a_migration_is_told_with_its_units_steps_events_and_report(client, service):
+    plan = service.stored_plan(client.post("/v1/plans", json=SCOPE).json["id"])
+    id = service.start(plan, check_fresh=False, name="the shop").id
+    path = f"/v1/migrations/{id}"
+    planned = client.get(f"{path}/steps?limit=1000").json["steps"]
+    assert {one["state"] for one in planned} == {"PENDING"}
+    assert client.get(f"{path}/report").json["type"] == "urn:pumphouse:error:WrongState"
+    service.run(id)
+
+    found = client.get(path).json
+    assert (found["state"], found["name"]) == ("SUCCEEDED", "the shop")
+    units = all_pages(client, f"{path}/units", "units", limit=3)
+    assert found["units"] == {"SUCCEEDED": len(units)}
+    steps = all_pages(client, f"{path}/steps", "steps", limit=50)
+    assert [one["step"] for one in steps] == [one["step"] for one in planned]
+    assert {one["state"] for one in steps} == {"SUCCESS"}
+    assert sum(sum(one.values()) for one in found["steps"].values()) == len(steps)
+    assert client.get(f"{path}/steps?state=PENDING").json["steps"] == []
+
+    events, after = [], 0
+    while after is not None:
+        page = client.get(f"{path}/events", query_string={"after": after, "limit": 40}).json
+        events += page["events"]
+        after = page["next_after"]
+    assert [one["seq"] for one in events] == sorted({one["seq"] for one in events})
+    assert events[-1]["payload"]["state"] == "SUCCEEDED"
+    assert client.get("/v1/events?limit=1000").json["events"][0] == events[0]
+    assert client.delete(f"/v1/plans/{found['plan_id']}").json["type"] == "urn:pumphouse:error:WrongState"
+
+
+def test_a_report_is_a_document_a_table_and_a_page(client, service):
+    plan = service.stored_plan(client.post("/v1/plans", json=SCOPE).json["id"])
+    id = service.start(plan, check_fresh=False).id
+    service.run(id)
+    path = f"/v1/migrations/{id}/report"
+    report = client.get(path).json
+    assert report["verified"]
+    rows = list(csv.DictReader(io.StringIO(client.get(f"{path}?format=csv").text)))
+    assert len(rows) == sum(report["fields"].values())
+    assert {row["outcome"] for row in rows} == {name for name, count in report["fields"].items() if count}
+    page = client.get(f"{path}?format=html")
+    assert page.mimetype == "text/html"
+    assert all(f">{one['name']}<" in page.text for one in report["resources"] if one["name"].isalnum())
+
+
+def test_migrations_are_listed_by_state_cloud_and_name(client, service):
+    plan = service.stored_plan(client.post("/v1/plans", json=SCOPE).json["id"])
+    ids = [service.start(plan, check_fresh=False, name=f"number {one}").id for one in range(5)]
+    service.cancel(ids[2])
+    listed = all_pages(client, "/v1/migrations", "migrations", limit=2)
+    assert [one["id"] for one in listed] == ids[::-1]
+    cancelled = client.get("/v1/migrations?state=CANCELLED").json["migrations"]
+    assert [one["id"] for one in cancelled] == [ids[2]]
+    assert len(client.get("/v1/migrations?source=source&destination=destination").json["migrations"]) == 5
+    assert client.get("/v1/migrations?source=elsewhere").json["migrations"] == []
+    assert [one["name"] for one in client.get("/v1/migrations?name=BER%203").json["migrations"]] == [
+        "number 3"
+    ]
