@@ -99,6 +99,13 @@ class Clouds:
     read_timeout: float = option(
         120.0, "How long a service may be silent before the request is given up.", min=0.1
     )
+    attempts: int = option(5, "How often a request is sent at most, where it is safe to repeat it.", min=1)
+    first_wait: float = option(
+        0.5, "The wait before the second attempt. It doubles each time; a random part is taken off.", min=0
+    )
+    longest_wait: float = option(
+        60.0, "No wait before another attempt is longer, whatever a service's Retry-After says.", min=0
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

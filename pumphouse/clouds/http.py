@@ -19,13 +19,7 @@ class Settings:
     """How pumphouse talks to a cloud. Times are in seconds."""
 
     limits: config.Clouds = field(default_factory=config.Clouds)
-    """The operator's options: time-outs, requests in flight and per second."""
-    attempts: int = 5
-    """How often a request is sent at most."""
-    backoff: float = 0.5
-    """The first wait between two attempts. It doubles, and a random part of up to a half is taken off."""
-    longest_wait: float = 60.0
-    """No wait is longer, whatever a Retry-After says."""
+    """The operator's options: time-outs, attempts, requests in flight and per second."""
     pool: int = 64
     """Connections that are kept open, per service of a cloud."""
     poll_interval: float = 2.0

@@ -1,6 +1,6 @@
 """One request to a service: limits, time-outs, errors of our tree, and repeats where they are safe.
 
-What is repeated, at most ``Settings.attempts`` times, with doubling waits or those of Retry-After:
+What is repeated, at most ``attempts`` times (an option), with doubling waits or those of Retry-After:
 
 * anything that did not reach the service: no token, no connection, 429, 503;
 * 500, 502, 504, a reset, a silence or half an answer: only if doing it twice is doing it once. Any other
@@ -164,7 +164,7 @@ class Sender:
                 doubtful = doubtful or trouble.maybe_applied
                 if trouble.maybe_applied and (call.once or not call.repeatable):
                     raise self._unsure(call, trouble.error) from trouble.__cause__
-                if not trouble.transient or call.once or tried >= self._settings.attempts:
+                if not trouble.transient or call.once or tried >= self._settings.limits.attempts:
                     raise trouble.error from trouble.__cause__
                 self._wait(call, trouble, tried)
 
@@ -259,9 +259,9 @@ class Sender:
 
     def _delay(self, attempt: int, wanted: float | None) -> float:
         """What the service asked for, or a doubling wait, jittered so that threads do not march in step."""
-        doubled: float = self._settings.backoff * 2 ** (attempt - 1)
+        doubled: float = self._settings.limits.first_wait * 2 ** (attempt - 1)
         wait = doubled * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-        return min(max(wait, wanted or 0.0), self._settings.longest_wait)
+        return min(max(wait, wanted or 0.0), self._settings.limits.longest_wait)
 
     def _place(self, call: Call) -> failures.Place:
         return failures.Place(

@@ -29,6 +29,8 @@ class ApiRequest(Request):
     cloud: DevCloud
     service: Service
     request_id: str
+    kind: str = ""
+    """What is asked for: ``"GET /compute/v2.1/servers/{server_id}"``; "" for what there is not."""
     caller: Token | None = None
     microversion: Version = (0, 0)
 
@@ -86,11 +88,14 @@ class Dispatcher:
 
     def _held_or_answered(self, request: ApiRequest) -> Response:
         cloud = request.cloud
+        request.kind = self._kind(request)
+        if request.kind:
+            cloud.counts.request(request.kind)
         writes = request.method not in ("GET", "HEAD", "OPTIONS") and request.path.rstrip("/") != TOKEN_PATH
         nth = cloud.counts.begin_write() if writes else None
         if nth is not None and not cloud.holds.wait(nth, "before", request.method, request.path):
             return Response(wire=Wire.RESET)
-        injection = cloud.faults.match(request.method, request.path)
+        injection = cloud.faults.match(request.method, request.path, request.kind)
         response = self._with_injection(request, injection)
         if writes:
             cloud.counts.write(request.method, request.path, response.status)
@@ -110,7 +115,14 @@ class Dispatcher:
             return Response(wire=Wire.RESET)
         if injection.action == "delay":
             injection.pause()
-        response = self._answer(request)
+        if injection.action == "expire":
+            request.cloud.expire_tokens()
+        if injection.action == "drop" and injection.when == "middle":
+            request.body.cut()
+        try:
+            response = self._answer(request)
+        except ConnectionError:  # the body was cut
+            return Response(wire=Wire.RESET)
         if injection.action == "drop":
             response.wire = Wire.RESET
         elif injection.action == "half_body":
@@ -136,31 +148,29 @@ class Dispatcher:
         return response
 
     def _serve(self, request: ApiRequest, service: Service, segments: list[str]) -> Response:
-        if service.version:
-            if not segments or segments[0] != service.version[1:]:
-                return catalogue_of_versions(self._cloud, service, segments)
-            segments = segments[1:]
-            # Nova and Cinder take the project's id in front of every path.
-            if service.microversions and segments and _PROJECT.match(segments[0]):
-                segments = segments[1:]
-            if not segments:
-                return catalogue_of_versions(self._cloud, service, [service.version[1:]])
+        found = _target(request.method, service, segments)
+        if isinstance(found, list):
+            return catalogue_of_versions(self._cloud, service, found)
         if service.microversions:
             request.microversion = self._negotiate(request, service)
-        found = service.find(request.method, segments)
-        if not isinstance(found, tuple) and request.method == "HEAD":
-            found = service.find("GET", segments)
-        if not isinstance(found, tuple):
-            if found:
-                raise Fault(
-                    405,
-                    "The method is not allowed for the requested URL.",
-                    headers={"Allow": ", ".join(found)},
-                )
-            raise Fault(404, "The resource could not be found.")
         route, values = found
-        self._cloud.counts.request(route.name)
         return self._call(route, request, values)
+
+    def _kind(self, request: ApiRequest) -> str:
+        """The operation's name, with the action of a body that holds one: ``... /action os-stop``."""
+        mount, *segments = split(request.path) or [""]
+        service = self._mounts.get(mount)
+        if service is None:
+            return ""
+        try:
+            found = _target(request.method, service, segments)
+            if isinstance(found, list):
+                return f"{request.method} {'/'.join((service.mount.rstrip('/'), *found))}"
+            route, _ = found
+            acts = route.template.endswith("/action")
+            return f"{route.name} {next(iter(request.json_object()), '')}" if acts else route.name
+        except Fault:
+            return ""
 
     def _call(self, route: Route, request: ApiRequest, values: Mapping[str, str]) -> Response:
         cloud = self._cloud
@@ -222,6 +232,28 @@ class Dispatcher:
             if span.legacy_header:
                 headers[span.legacy_header] = text
                 headers["Vary"] = f"OpenStack-API-Version, {span.legacy_header}"
+
+
+def _target(method: str, service: Service, segments: list[str]) -> tuple[Route, dict[str, str]] | list[str]:
+    """What a path below a service's mount names: an operation, or a version document. Raises Fault."""
+    if service.version:
+        if not segments or segments[0] != service.version[1:]:
+            return segments
+        segments = segments[1:]
+        # Nova and Cinder take the project's id in front of every path.
+        if service.microversions and segments and _PROJECT.match(segments[0]):
+            segments = segments[1:]
+        if not segments:
+            return [service.version[1:]]
+    found = service.find(method, segments)
+    if not isinstance(found, tuple) and method == "HEAD":
+        found = service.find("GET", segments)
+    if isinstance(found, tuple):
+        return found
+    if found:
+        allowed = ", ".join(found)
+        raise Fault(405, "The method is not allowed for the requested URL.", headers={"Allow": allowed})
+    raise Fault(404, "The resource could not be found.")
 
 
 def denied(service: Service, policy: str) -> Fault:

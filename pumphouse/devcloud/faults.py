@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pumphouse.devcloud.http import Response
 
-ACTIONS = ("status", "delay", "drop", "half_body", "stall", "server_error")
+ACTIONS = ("status", "delay", "drop", "half_body", "stall", "expire", "server_error")
 
 
 @dataclass(kw_only=True)
@@ -21,16 +21,19 @@ class Injection:
     """A fault to inject.
 
     Matches ``method`` (``*``: any) and ``path``, a glob over the path without the host
-    (``/compute/*/servers``). ``after`` matching requests pass first, then ``times`` are hit (0: all).
+    (``/compute/*/servers``), or else ``kind``, a name that :class:`Counts` has. ``after`` matching requests
+    pass first, then ``times`` are hit (0: all).
     Actions: ``status`` (answer ``code`` with ``headers`` and ``body``), ``delay`` (``seconds``), ``drop`` (a
-    TCP reset ``when`` = before | after the request was applied), ``half_body``, ``stall`` (no answer for
-    ``seconds``, or until the fault is cleared, then a reset), ``server_error`` (the next server that is
+    TCP reset ``when`` = before | after the request was applied, or in the middle of its body),
+    ``half_body``, ``stall`` (no answer for ``seconds``, or until the fault is cleared, then a reset),
+    ``expire`` (every token ends before the request is looked at), ``server_error`` (the next server that is
     created ends in ERROR; ``path`` matches its name).
     """
 
     action: str
     method: str = "*"
     path: str = "*"
+    kind: str = ""
     times: int = 1
     after: int = 0
     code: int = 503
@@ -44,8 +47,8 @@ class Injection:
     def __post_init__(self) -> None:
         if self.action not in ACTIONS:
             raise ValueError(f"unknown action {self.action!r}: the actions are {', '.join(ACTIONS)}")
-        if self.when not in ("before", "after"):
-            raise ValueError("'when' is before or after")
+        if self.when not in ("before", "middle", "after"):
+            raise ValueError("'when' is before, middle or after")
         self._cleared = threading.Event()
 
     def answer(self, request_id: str) -> Response:
@@ -91,12 +94,16 @@ class FaultBook:
             self._injections.append(injection)
         return injection
 
-    def match(self, method: str, path: str) -> Injection | None:
+    def match(self, method: str, path: str, kind: str = "") -> Injection | None:
         """The fault that hits this request, if any; its count is taken."""
         if not self._injections:
             return None
+
+        def suits(one: Injection) -> bool:
+            return one.action != "server_error" and one.method in ("*", method) and one.kind in ("", kind)
+
         with self._lock:
-            return self._hit(lambda one: one.action != "server_error" and one.method in ("*", method), path)
+            return self._hit(suits, path)
 
     def server_error(self, name: str) -> bool:
         """Whether the server of this name, being created now, must end in ERROR."""
@@ -255,7 +262,7 @@ class Counts:
 
     @property
     def requests(self) -> dict[str, int]:
-        """Requests by ``"METHOD /path/{template}"``, sorted."""
+        """Requests by ``"METHOD /path/{template}"``, sorted; an action's name is behind its path."""
         with self._lock:
             return dict(sorted(self._requests.items()))
 

@@ -62,11 +62,16 @@ class BodyReader:
         self._left = length
         self._chunked = chunked
         self._ended = not chunked and length == 0
+        self._cut = -1
 
     @property
     def ended(self) -> bool:
         """Whether the body was read to its end."""
         return self._ended
+
+    def cut(self) -> None:
+        """Let the connection break when half of what is left has been read."""
+        self._cut = self._left // 2
 
     def read(self, size: int = -1) -> bytes:
         """At most ``size`` bytes; all the rest when negative."""
@@ -76,6 +81,9 @@ class BodyReader:
             return b""
         if self._chunked and self._left == 0 and not self._next_chunk():
             return b""
+        if self._cut >= 0:
+            size = min(size, self._cut)
+            self._cut -= size
         data = self._stream.read(min(size, self._left))
         if not data:
             raise ConnectionError("the client ended the connection in the middle of a body")
@@ -256,8 +264,10 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Transfer-Encoding", "chunked")
         elif response.status != 204:
             self.send_header("Content-Length", str(length))
-        self.end_headers()
         half = response.wire is Wire.HALF
+        if half and not (chunked or length):
+            self._headers_buffer = [b"HTTP/1.1 2"]  # there is no body to be cut, so it ends in the status
+        self.end_headers()
         if self.command != "HEAD" and response.status not in (204, 304):
             self._send_body(body, length // 2 if half else length, chunked=chunked, half=half)
         self.wfile.flush()

@@ -20,10 +20,14 @@ from pumphouse import config
 from pumphouse.clouds import Cloud, Clouds, Settings
 
 QUICK = Settings(
-    limits=config.Clouds(connect_timeout=2, read_timeout=5, requests_per_second=0),
-    backoff=0.01,
-    longest_wait=0.5,
-    attempts=4,
+    limits=config.Clouds(
+        connect_timeout=2,
+        read_timeout=5,
+        requests_per_second=0,
+        first_wait=0.01,
+        longest_wait=0.5,
+        attempts=4,
+    ),
     poll_interval=0.05,
 )
 PREFIX = {

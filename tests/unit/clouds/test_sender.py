@@ -91,7 +91,7 @@ def test_it_gives_up_in_the_end(cloud, server):
     server.on("GET", f"{SERVERS}/s1", Reply(503, {"message": "closed"}, {"x-openstack-request-id": "req-1"}))
     with pytest.raises(errors.Unavailable, match="answered 503: closed") as caught:
         cloud.get(Service.COMPUTE, "/servers/s1")
-    assert len(server.asked("GET", f"{SERVERS}/s1")) == QUICK.attempts
+    assert len(server.asked("GET", f"{SERVERS}/s1")) == QUICK.limits.attempts
     assert caught.value.request_id == "req-1"
 
 
@@ -108,7 +108,7 @@ def test_retry_after_is_kept_up_to_the_longest_wait(cloud, server):
     server.on("GET", f"{SERVERS}/s1", Reply(503, {}, {"Retry-After": "3600"}), Reply(200, {}))
     start = time.monotonic()
     cloud.get(Service.COMPUTE, "/servers/s1")
-    assert QUICK.longest_wait <= time.monotonic() - start < 4 * QUICK.longest_wait
+    assert QUICK.limits.longest_wait <= time.monotonic() - start < 4 * QUICK.limits.longest_wait
 
 
 @pytest.mark.parametrize("method", ["get", "post"])

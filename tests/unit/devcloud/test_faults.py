@@ -40,6 +40,52 @@ def test_a_connection_is_dropped_before_or_after_the_request_is_applied(cloud, a
     assert admin("GET", PROJECTS)[0] == 200, "the next request finds the cloud well"
 
 
+def test_a_connection_is_dropped_in_the_middle_of_an_upload(cloud, admin):
+    record = {"name": "disk", "disk_format": "raw", "container_format": "bare"}
+    image = admin("POST", "/image/v2/images", record)[1]
+    path = f"/image/v2/images/{image['id']}/file"
+    cloud.faults.add("drop", kind="PUT /image/v2/images/{image_id}/file", when="middle")
+    headers = {"Content-Type": "application/octet-stream"}
+    with pytest.raises((ConnectionError, http.client.RemoteDisconnected)):
+        admin("PUT", path, b"x" * 5_000_000, headers)
+    assert admin("GET", f"/image/v2/images/{image['id']}")[1]["status"] == "queued"
+    assert admin("PUT", path, b"x" * 5_000_000, headers)[0] == 204
+    assert admin("GET", f"/image/v2/images/{image['id']}")[1]["size"] == 5_000_000
+
+
+def test_an_answer_without_a_body_is_cut_off_in_its_status(cloud, admin):
+    made = admin("POST", PROJECTS, project("shop"))[1]["project"]["id"]
+    cloud.faults.add("half_body", method="DELETE")
+    with pytest.raises(http.client.HTTPException):
+        admin("DELETE", f"{PROJECTS}/{made}")
+    assert names(cloud) == set()
+
+
+def test_a_fault_hits_one_kind_of_request(cloud, admin):
+    kind = "POST /compute/v2.1/servers/{server_id}/action os-stop"
+    fault = cloud.faults.add("status", kind=kind, code=418, times=0)
+    path = "/compute/v2.1/servers/none/action"
+    assert admin("POST", path, {"os-start": None})[0] == 404
+    assert admin("POST", path, {"os-stop": None})[0] == 418
+    assert fault.hits == 1
+    assert cloud.counts.requests[kind] == 1
+
+
+def test_version_documents_are_counted_and_can_fail(cloud, admin):
+    cloud.faults.add("status", kind="GET /image", code=503)
+    assert [admin("GET", "/image/")[0] for _ in range(2)] == [503, 300]
+    assert cloud.counts.requests["GET /image"] == 2
+
+
+def test_tokens_end_before_a_request_of_a_kind(cloud, admin):
+    cloud.faults.add("expire", kind="GET /identity/v3/projects")
+    assert admin("GET", "/identity/v3/users")[0] == 200
+    assert admin("GET", PROJECTS)[0] == 401
+    assert admin("GET", "/identity/v3/users")[0] == 401
+    admin.login()
+    assert admin("GET", PROJECTS)[0] == 200
+
+
 def test_half_a_body_arrives(cloud, admin):
     cloud.faults.add("half_body", method="GET", path=PROJECTS)
     with pytest.raises(http.client.IncompleteRead) as caught:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pumphouse import config
 from pumphouse.clouds import Clouds, Settings
 
 from .harness import Bench
@@ -20,7 +21,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     names = os.environ.get(CLOUDS, "").split()
     if not names:
         request.getfixturevalue("cloud_pair")
-    opened = Clouds(settings=Settings(poll_interval=0.05, backoff=0.05))
+    opened = Clouds(settings=Settings(limits=config.Clouds(first_wait=0.05), poll_interval=0.05))
     source, destination = (opened.open(name) for name in names or ("source", "destination"))
     bench = Bench(source=source, destination=destination)
     yield bench
