@@ -31,6 +31,19 @@ class KeystoneType(RestType):
                 return str(body["id"])
         return None
 
+    def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
+        """PATCH, options last. An immutable resource takes nothing but the option that makes it one."""
+        rest = {name: value for name, value in changed.items() if name != "options"}
+        if rest:
+            self.release(cloud, identity)
+            self.update_body(cloud, identity, rest)
+        there = self.show(cloud, identity, project_id=None)
+        have = there.fields.get("options") if there is not None else None
+        wanted = changed.get("options", want.fields.get("options"))
+        if wanted is not None and wanted != have:
+            gone = dict.fromkeys(have or ())  # null takes an option away
+            self.update_body(cloud, identity, {"options": {**gone, **wanted}})
+
     def release(self, cloud: CloudAPI, identity: str) -> None:
         """Make it deletable. The service takes the option only when it is changed alone."""
         there = self.show(cloud, identity, project_id=None)
@@ -73,7 +86,7 @@ class TaggedKeystoneType(KeystoneType):
         """PATCH; the marker stays among the tags."""
         if "tags" in changed:
             changed = {**changed, "tags": self._tags(changed["tags"], want)}
-        self.update_body(cloud, identity, changed)
+        super().update(cloud, identity, want, changed)
 
     def _tags(self, tags: Iterable[str], want: Want) -> list[str]:
         return sorted({*tags, f"{MARKER_TAG}{want.marker}"})

@@ -108,6 +108,12 @@ class Scope:
     def __str__(self) -> str:
         return f"{self.kind} {', '.join(self.names)}"
 
+    @property
+    def of_tenants_alone(self) -> bool:
+        """Whether no other projects than the named ones matter, however far a cloud is read."""
+        tenants = self.kind in {ScopeKind.TENANT, ScopeKind.IDENTITY}
+        return tenants and self.strategy is Strategy.DEPENDENCIES
+
     def to_dict(self) -> dict[str, Any]:
         """The scope as JSON."""
         return {"kind": str(self.kind), "names": list(self.names), "strategy": str(self.strategy)}

@@ -15,6 +15,7 @@ from pumphouse.devcloud.services import VOLUME as SERVICE
 from pumphouse.devcloud.table import Row
 from pumphouse.devcloud.volume_model import (
     VOLUMES,
+    ZONES,
     create_volume,
     delete_volume,
     snapshot_of,
@@ -335,8 +336,9 @@ _metadata_routes("snapshot", own_snapshot)
 
 @SERVICE.route("GET", "/os-availability-zone")
 def list_zones(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
-    """The one zone."""
-    return {"availabilityZoneInfo": [{"zoneName": "nova", "zoneState": {"available": True}}]}
+    """All zones, with the hosts of none."""
+    zones = (row["id"] for row in cloud.table(ZONES))
+    return {"availabilityZoneInfo": [{"zoneName": zone, "zoneState": {"available": True}} for zone in zones]}
 
 
 @SERVICE.route("GET", "/os-services", role="admin", policy="services:get_all")

@@ -13,6 +13,7 @@ from pumphouse.devcloud.identity_model import (
     add_domain,
     add_project,
     ancestors,
+    change,
     check_mutable,
     check_name,
     filtered,
@@ -57,7 +58,7 @@ def update_domain(cloud: DevCloud, request: ApiRequest, domain_id: str) -> dict[
     changes = {key: value for key, value in request.member("domain").items() if key != "id"}
     if "name" in changes:
         check_name(cloud, DOMAINS, changes["name"], None, but=domain_id)
-    row = cloud.table(DOMAINS).update(domain_id, changes)
+    row = change(cloud, DOMAINS, cloud.table(DOMAINS)[domain_id], changes)
     if not row["enabled"]:
         for user in cloud.table(USERS).find(domain_id=domain_id):
             cloud.tokens.revoke(user_id=user["id"])
@@ -66,7 +67,8 @@ def update_domain(cloud: DevCloud, request: ApiRequest, domain_id: str) -> dict[
 
 @IDENTITY.route("DELETE", "/domains/{domain_id}")
 def delete_domain(cloud: DevCloud, request: ApiRequest, domain_id: str) -> None:
-    if require(cloud, DOMAINS, domain_id)["enabled"]:
+    check_mutable(require(cloud, DOMAINS, domain_id), "domain", "delete")
+    if cloud.table(DOMAINS)[domain_id]["enabled"]:
         raise Fault(403, "Cannot delete a domain that is enabled, please disable it first.")
     for user in cloud.table(USERS).find(domain_id=domain_id):
         remove_user(cloud, user["id"])
@@ -145,7 +147,7 @@ def update_project(cloud: DevCloud, request: ApiRequest, project_id: str) -> dic
         raise Fault(403, "Update of `parent_id` is not allowed.")
     if "name" in changes:
         check_name(cloud, PROJECTS, changes["name"], row["domain_id"], but=project_id)
-    cloud.table(PROJECTS).update(project_id, changes)
+    change(cloud, PROJECTS, row, changes)
     if not row["enabled"]:
         cloud.tokens.revoke(project_id=project_id)
     return {"project": view(request, "projects", row)}

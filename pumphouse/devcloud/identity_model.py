@@ -104,6 +104,19 @@ def check_mutable(row: Row, word: str, action: str) -> None:
         )
 
 
+def change(cloud: DevCloud, table: str, row: Row, changes: Mapping[str, Any]) -> Row:
+    """Apply the changes of a PATCH. Options are set one by one; null takes one away.
+
+    A resource that is immutable takes that option alone.
+    """
+    options = changes.get("options") or {}
+    if "immutable" not in options or len(changes) > 1:
+        check_mutable(row, _WORDS.get(table, table[:-1]), "update")
+    merged = {**(row.get("options") or {}), **options}
+    kept = {name: value for name, value in merged.items() if value is not None}
+    return cloud.table(table).update(row["id"], {**changes, "options": kept})
+
+
 def add_domain(cloud: DevCloud, want: Mapping[str, Any]) -> Row:
     """Make a domain of a request's fields."""
     check_name(cloud, DOMAINS, want.get("name"), None)
@@ -120,7 +133,7 @@ def add_project(cloud: DevCloud, want: Mapping[str, Any]) -> Row:
         domain_id = want.get("domain_id") or parent or DEFAULT_DOMAIN
         if parent not in (None, domain_id):
             raise not_found(f"Could not find project: {parent}.")
-        require(cloud, DOMAINS, domain_id)
+    _check_enabled(cloud, require(cloud, DOMAINS, domain_id), parent)
     check_name(cloud, PROJECTS, want.get("name"), domain_id)
     given = {key: value for key, value in want.items() if key not in ("id", "is_domain")}
     row = {
@@ -134,6 +147,17 @@ def add_project(cloud: DevCloud, want: Mapping[str, Any]) -> Row:
     return cloud.table(PROJECTS).add(
         {**row, **given, "domain_id": domain_id, "parent_id": parent or domain_id}
     )
+
+
+def _check_enabled(cloud: DevCloud, domain: Row, parent: str | None) -> None:
+    """Keystone's 400 for a new project whose domain, or a project above it, is disabled."""
+    above = cloud.table(PROJECTS).get(parent) if parent else None
+    higher = [above, *(cloud.table(PROJECTS)[one] for one in ancestors(cloud, above))] if above else []
+    for row in (*higher, domain):
+        if not row["enabled"]:
+            raise bad_request(
+                f"cannot create a project in a branch containing a disabled project: {row['id']}"
+            )
 
 
 def add_users(cloud: DevCloud, wants: Iterable[Mapping[str, Any]]) -> list[Row]:

@@ -14,6 +14,7 @@ from pumphouse.devcloud.identity_model import (
     PROJECTS,
     USERS,
     ancestors,
+    change,
     check_mutable,
     filtered,
     listing,
@@ -80,9 +81,7 @@ def get_role(cloud: DevCloud, request: ApiRequest, role_id: str) -> dict[str, An
 def update_role(cloud: DevCloud, request: ApiRequest, role_id: str) -> dict[str, Any]:
     row = require(cloud, ROLES, role_id)
     changes = {key: value for key, value in request.member("role").items() if key not in ("id", "domain_id")}
-    if (changes.get("options") or {}).get("immutable") is not False:
-        check_mutable(row, "role", "update")
-    cloud.table(ROLES).update(role_id, changes)
+    change(cloud, ROLES, row, changes)
     return {"role": view(request, "roles", row)}
 
 

@@ -14,6 +14,7 @@ from pumphouse.devcloud.identity_model import (
     PROJECTS,
     USERS,
     add_users,
+    change,
     check_name,
     filtered,
     listing,
@@ -67,7 +68,7 @@ def update_user(cloud: DevCloud, request: ApiRequest, user_id: str) -> dict[str,
     password = changes.pop("password", None)
     if "name" in changes:
         check_name(cloud, USERS, changes["name"], row["domain_id"], but=user_id)
-    cloud.table(USERS).update(user_id, changes)
+    change(cloud, USERS, row, changes)
     cloud.passwords.update(row)
     if password is not None:
         cloud.passwords.set_password(user_id, password, now=cloud.now())

@@ -94,6 +94,13 @@ class Ports(Collection):
         Attribute(name="qos_policy_id", check=or_none(identifier), default=None),
         Attribute(name="propagate_uplink_status", check=boolean, put=False, default=True),
         Attribute(name="tags", check=tag_list, put=False, default=[]),
+        Attribute(name="hints", check=or_none(any_mapping), default=None, policy=True),
+        Attribute(
+            name="numa_affinity_policy",
+            check=or_none(one_of("required", "preferred", "legacy", "socket")),
+            default=None,
+            policy=True,
+        ),
         Attribute(name="binding:vnic_type", check=one_of(*_VNIC_TYPES), default="normal"),
         Attribute(name="binding:host_id", check=or_none(text(255)), default="", policy=True),
         Attribute(name="binding:profile", check=or_none(any_mapping), default={}, policy=True),

@@ -67,7 +67,7 @@ class Routers(Collection):
         Attribute(name="ha", check=boolean, default=False, policy=True),
         Attribute(name="flavor_id", check=or_none(identifier), put=False, default=None),
         Attribute(name="availability_zone_hints", check=listed(text(255)), put=False, default=[]),
-        Attribute(name="enable_ndp_proxy", check=or_none(boolean), hidden=True),
+        Attribute(name="enable_ndp_proxy", check=boolean, default=False),
     )
 
     def missing(self, resource_id: str) -> str:
@@ -79,7 +79,6 @@ class Routers(Collection):
     def build(self, call: Call, values: dict[str, Any]) -> Row:
         """A router; its gateway port comes with `insert`."""
         check_zones(values["availability_zone_hints"])
-        values.pop("enable_ndp_proxy")
         info = values.pop("external_gateway_info")
         row = self.row(call, values, status="ACTIVE", routes=[], gw_port_id=None, enable_snat=True)
         row["_gateway"] = info
@@ -102,7 +101,6 @@ class Routers(Collection):
             self.set_gateway(call, row, changes.pop("external_gateway_info"), action="update")
         if "routes" in changes:
             self.check_routes(call, row, changes["routes"])
-        changes.pop("enable_ndp_proxy", None)
         super().change(call, row, changes)
 
     def remove(self, call: Call, row: Row) -> None:

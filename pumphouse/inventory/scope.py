@@ -55,7 +55,7 @@ def source_reach(scope: Scope) -> Callable[[Inventory], Reach]:
     """How far the source must be read for a scope."""
 
     def reach(seen: Inventory) -> Reach:
-        if scope.kind in {ScopeKind.TENANT, ScopeKind.IDENTITY} and scope.strategy is Strategy.DEPENDENCIES:
+        if scope.of_tenants_alone:
             return Reach(projects=frozenset(project.ref.id for project in tenants(scope, seen)))
         return Reach()
 

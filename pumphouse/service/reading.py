@@ -82,7 +82,7 @@ def read_both(
     def reach_here(seen: Inventory) -> Reach:
         return source_reach(scope)(seen)
 
-    if scope.kind in {ScopeKind.TENANT, ScopeKind.IDENTITY}:
+    if scope.of_tenants_alone:
         # Only the two first types, to learn the tenants' names before the destination is read.
         first = collect(source, registry, types=("domain", "project"))
         wanted["names"] = tuple(project.name for project in tenants(scope, first))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -328,11 +328,21 @@ class Image(RestType):
                 patch.append({"op": "add", "path": _pointer(name), "value": value})
         if patch:
             _patch(cloud, identity, patch)
-        for member in changed.get("members", ()):
-            self._share(cloud, identity, member)
+        if "members" in changed:
+            self._set_members(cloud, identity, want, changed["members"])
         if "deactivated" in changed:
             action = "deactivate" if changed["deactivated"] else "reactivate"
             cloud.post(self.service, f"{self.path}/{identity}/actions/{action}", None)
+
+    def _set_members(
+        self, cloud: CloudAPI, identity: str, want: Want, members: Sequence[Mapping[str, str]]
+    ) -> None:
+        """Share it with these, and no longer with those whom we added and ``members`` lacks."""
+        for member in members:
+            self._share(cloud, identity, member)
+        named = {member["member"] for member in members}
+        for project in sorted({member["member"] for member in want.fields["members"]} - named):
+            cloud.delete(self.service, f"{self.path}/{identity}/members/{project}")
 
     def delete(self, cloud: CloudAPI, identity: str) -> bool:
         """Also a protected one: it is ours."""

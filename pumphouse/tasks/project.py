@@ -8,7 +8,7 @@ from typing import Any
 from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.fields import copy, drop, key, ref
 from pumphouse.identity import TaggedKeystoneType
-from pumphouse.model import Inventory, Resource
+from pumphouse.model import Inventory, Ref, Resource
 from pumphouse.resource import Problem, ScopeLevel, Severity
 from pumphouse.steps import Create, Verify
 
@@ -43,7 +43,18 @@ class Project(TaggedKeystoneType):
         return (resource.ref.id,)
 
     def refuse(self, resource: Resource, source: Inventory) -> Iterable[Problem]:
-        """Nobody can act inside a disabled project."""
+        """Nobody can act inside a disabled project, and nothing can be made below one."""
+        for kind in ("domain", "project"):
+            above = source.get(
+                Ref(kind, str(resource.fields["domain_id" if kind == "domain" else "parent_id"]))
+            )
+            if above is not None and not above.fields["enabled"]:
+                yield Problem(
+                    severity=Severity.BLOCK,
+                    field="enabled",
+                    summary=f"it lies below {above}, which is disabled: no project can be made there",
+                    next_step=f"Enable that {kind} on the source until this is migrated, then disable both.",
+                )
         if not resource.fields["enabled"]:
             yield Problem(
                 severity=Severity.WARNING,

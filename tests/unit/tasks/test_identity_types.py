@@ -85,6 +85,25 @@ def test_projects_keep_their_tree_their_tags_and_their_state(tenancy, domain, pr
     assert tenancy.shown("project", made) is None
 
 
+@pytest.mark.parametrize("kind", ["domain", "project"])
+def test_a_project_below_a_disabled_one_is_refused_as_the_service_would(tenancy, domain, kind):
+    above = domain
+    if kind == "project":
+        above = tenancy.identity("/projects", {"project": {"name": "shut", "domain_id": domain}})
+    body = {"name": "below", "domain_id": domain, "parent_id": above}
+    project = tenancy.identity("/projects", {"project": body})
+    for below in (project, above) if kind == "project" else (above,):
+        path = f"/{'domains' if below == domain else 'projects'}/{below}"
+        disable = {"domain" if below == domain else "project": {"enabled": False}}
+        tenancy.bench.source.patch(Service.IDENTITY, path, disable)
+    found = list(REGISTRY["project"].refuse(tenancy.resource("project", project), tenancy.seen))
+    (problem,) = [one for one in found if one.severity is Severity.BLOCK]
+    assert f"{kind} " in problem.summary
+    assert problem.next_step
+    with pytest.raises(errors.BadRequest, match="disabled project"):
+        tenancy.carry("project", project)
+
+
 def test_an_immutable_project_can_be_taken_back(tenancy, domain):
     body = {"name": "stone", "domain_id": domain, "options": {"immutable": True}}
     rock = tenancy.bench.source.post(Service.IDENTITY, "/projects", {"project": body})["project"]["id"]
