@@ -153,7 +153,7 @@ class Settings:
 class Item:
     """One resource of a plan: as it is wanted (with the source's ids) and what the plan does with it.
 
-    ``changed`` names the fields of an UPDATE; ``before`` holds their values on the destination.
+    ``changed`` names the fields of an UPDATE.
     """
 
     kind: ResourceType
@@ -161,7 +161,6 @@ class Item:
     action: Action
     destination_id: str | None = None
     changed: tuple[str, ...] = ()
-    before: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ref(self) -> Ref:

@@ -184,7 +184,17 @@ class Create(Step):
     def _update(self) -> str:
         identity = str(self.item.destination_id)
         want = self.want()
-        before = {name: self.item.before.get(name) for name in self.item.changed}
+        cloud = self.acting(want.project_id)
+        there = self.item.kind.show(cloud, identity, project_id=want.project_id)
+        if there is None:
+            raise errors.ResourceError(
+                f"the destination's one ({identity}) is gone",
+                resource=str(self.item.resource),
+                cloud=cloud.name,
+                next_step="Make a new plan, which will create it.",
+            )
+        # As it is now, not as the plan saw it: an undo takes back no more than what was added here.
+        before = {name: there.fields.get(name) for name in self.item.changed}
         entry = self.context.journal.intend(
             self.item.ref,
             self.name,
@@ -192,7 +202,7 @@ class Create(Step):
             detail={"project_id": want.project_id, "before": before},
         )
         changed = {name: want.fields[name] for name in self.item.changed}
-        self.item.kind.update(self.acting(want.project_id), identity, want, changed)
+        self.item.kind.update(cloud, identity, want, changed)
         self.context.journal.made(entry, identity)
         return identity
 

@@ -90,7 +90,6 @@ def item(planned: PlannedResource, registry: Registry) -> Item:
         action=planned.action,
         destination_id=planned.destination_id,
         changed=planned.changed,
-        before=planned.before,
     )
 
 

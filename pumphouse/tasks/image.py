@@ -186,13 +186,18 @@ class Image(RestType):
     # -- reading
 
     def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterator[Resource]:
-        """One list of shown and one of hidden images; members by a call for each shared one within reach."""
-        for hidden in ("false", "true"):
+        """One list of shown and one of hidden images; members by a call for each shared one that matters."""
+        bodies = [
+            body
+            for hidden in ("false", "true")
             for body in cloud.list(
                 self.service, self.path, self.items, params={**self.list_params, "os_hidden": hidden}
-            ):
-                within = reach.covers(body.get("owner"))
-                yield self.read({**body, "members": self._members(cloud, body) if within else []})
+            )
+        ]
+        matter = _needed(cloud, bodies, reach)
+        for body in bodies:
+            within = reach.covers(body.get("owner")) or body["id"] in matter
+            yield self.read({**body, "members": self._members(cloud, body) if within else []})
 
     def show(self, cloud: CloudAPI, identity: str, *, project_id: str | None) -> Resource | None:
         """One image with its members."""
@@ -361,6 +366,34 @@ class Image(RestType):
             cloud.post(self.service, path, {"member": member["member"]})
         if member["status"] != "pending":
             cloud.put(self.service, f"{path}/{member['member']}", {"status": member["status"]})
+
+
+def _needed(cloud: CloudAPI, bodies: Iterable[Mapping[str, Any]], reach: Reach) -> set[str]:
+    """The images that servers within reach boot from, and their kernels and ramdisks.
+
+    Another project may have shared them. Servers are read before images have been, so they are asked for.
+    """
+    others = {
+        body["id"]: body
+        for body in bodies
+        if body.get("visibility") == "shared" and not reach.covers(body.get("owner"))
+    }
+    if not others:
+        return set()
+    images = [
+        server["image"]["id"]
+        for project in sorted(reach.projects or ())
+        for server in cloud.list(
+            Service.COMPUTE,
+            "/servers/detail",
+            "servers",
+            params={"all_tenants": "1", "project_id": project},
+        )
+        if server["image"]
+    ]
+    booted = {body["id"]: body for body in bodies if body["id"] in set(images)}
+    parts = (body.get(part) for body in booted.values() for part in ("kernel_id", "ramdisk_id"))
+    return others.keys() & {*booted, *(part for part in parts if part)}
 
 
 def content(body: Mapping[str, Any]) -> str | None:

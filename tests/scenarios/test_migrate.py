@@ -163,6 +163,31 @@ def test_what_could_not_be_kept_is_in_the_report_with_its_reason(site):
             assert one.outcome is Outcome.KEPT or one.reason, (resource.name, one)
 
 
+def test_an_image_that_another_tenant_shares_comes_with_its_member(site):
+    source = openstack.connect(cloud="source")
+    shop, lab = (source.identity.find_project(name).id for name in ("shop", "lab"))
+    golden = source.image.create_image(
+        "golden",
+        data=b"golden" * 999,
+        owner=shop,
+        visibility="shared",
+        disk_format="raw",
+        container_format="bare",
+    )
+    source.image.add_member(golden, member_id=lab)
+    source.image.put(f"/images/{golden.id}/members/{lab}", json={"status": "accepted"})
+    tenant = source.connect_as(username="lena", password="lena-demo-password", project_name="lab")
+    server = {"name": "gilded", "image_id": golden.id, "networks": "none"}
+    flavor = tenant.compute.find_flavor("m1.tiny").id
+    tenant.compute.wait_for_server(tenant.compute.create_server(**server, flavor_id=flavor))
+    record = site.migrate("lab")
+    assert (record.state, record.reason) == (MigrationState.SUCCEEDED, "")
+    there = openstack.connect(cloud="destination")
+    (member,) = there.image.members(there.image.find_image("golden"))
+    assert (member.member_id, member.status) == (there.identity.find_project("lab").id, "accepted")
+    assert site.plan("lab").nothing_to_do
+
+
 @pytest.mark.slow
 def test_a_role_that_the_operator_has_in_the_tenant_stays_and_one_lent_for_the_time_goes(site):
     before = site.states()

@@ -13,7 +13,7 @@ from pumphouse import errors
 from pumphouse.cloud_api import Service
 from pumphouse.compare import differences
 from pumphouse.model import Action, Inventory, Ref, Resource, Side
-from pumphouse.resource import Severity
+from pumphouse.resource import Reach, Severity
 from pumphouse.tasks.image import Image
 
 from .harness import Bench
@@ -109,6 +109,47 @@ def test_members_arrive_with_their_answers_and_strangers_are_left_out(bench, mak
         bench.there("project", friend): "accepted",
         bench.there("project", waiting): "pending",
     }
+
+
+def test_members_of_images_that_others_share_are_read_where_a_server_boots_from_them(bench, make, project):
+    shop, kernel = bench.project("shop"), make(visibility="shared", name="kernel")
+    booted = make(visibility="shared", name="golden", kernel_id=kernel)
+    spare = make(visibility="shared", name="spare")
+    for image in (booted, kernel, spare):
+        bench.source.post(Service.IMAGE, f"/images/{image}/members", {"member": shop})
+    tenant = bench.scoped(Side.SOURCE, shop)
+    flavor = {"name": f"{bench.prefix}-tiny", "ram": 64, "vcpus": 1, "disk": 1}
+    flavor = tenant.post(Service.COMPUTE, "/flavors", {"flavor": flavor})["flavor"]["id"]
+    bench.later.insert(0, lambda: bench.source.delete(Service.COMPUTE, f"/flavors/{flavor}"))
+    server = {"name": "web", "flavorRef": flavor, "imageRef": booted, "networks": "none"}
+    tenant.post(Service.COMPUTE, "/servers", {"server": server}, up_to="2.37")
+    reach = Reach(projects=frozenset({shop}))
+    found = KIND.discover(bench.source, seen=Inventory("source"), reach=reach)
+    members = {one.ref.id: one.fields["members"] for one in found}
+    offered = [{"member": shop, "status": "pending"}]
+    assert [members[image] for image in (booted, kernel, spare)] == [offered, offered, []]
+
+
+def test_members_that_were_there_outlive_an_update_and_its_undo(bench, make):
+    friend, late = bench.project("friend"), bench.project("late")
+    identity = make(visibility="shared")
+    path = f"/images/{identity}/members"
+    bench.source.post(Service.IMAGE, path, {"member": friend})
+    made = bench.carry(KIND, bench.read(KIND, identity, Side.SOURCE))
+    bench.source.post(Service.IMAGE, path, {"member": late})
+    resource = bench.read(KIND, identity, Side.SOURCE)
+    # The plan had not read the destination's members, and so it names all of them.
+    bench.journal.entries.clear()
+    item = bench.item(KIND, resource, action=Action.UPDATE, destination_id=made, changed=("members",))
+    step = KIND.steps[0](bench.context, item)
+    step.run()
+
+    def there() -> set[str]:
+        return {one["member"] for one in bench.read(KIND, made, Side.DESTINATION).fields["members"]}
+
+    assert there() == {bench.there("project", friend), bench.there("project", late)}
+    step.undo(bench.journal.open()[0])
+    assert there() == {bench.there("project", friend)}
 
 
 def test_kernel_and_ramdisk_are_rewritten(bench, make):

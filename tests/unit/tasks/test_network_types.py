@@ -379,7 +379,6 @@ def test_changed_fields_are_set_and_put_back(tenancy, port):
         action=Action.UPDATE,
         destination_id=made,
         changed=("name", "security_groups", "tags"),
-        before=before,
     )
     step = Create(tenancy.bench.context, item)
     assert finish(step) == made

@@ -94,9 +94,7 @@ def test_limits_of_a_project_that_was_there_are_put_back(tenancy, project):
     before = read(tenancy, Side.DESTINATION, there).fields
     resource = read(tenancy, Side.SOURCE, project)
     changed = ("compute", "network")
-    item = tenancy.bench.item(
-        QUOTA, resource, action=Action.UPDATE, destination_id=there, changed=changed, before=before
-    )
+    item = tenancy.bench.item(QUOTA, resource, action=Action.UPDATE, destination_id=there, changed=changed)
     step = step_named(QUOTA, "create")(tenancy.bench.context, item)
     finish(step)
     assert read(tenancy, Side.DESTINATION, there).fields["compute"]["cores"] == 64

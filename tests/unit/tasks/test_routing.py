@@ -164,7 +164,6 @@ def test_interfaces_and_routes_are_changed_and_put_back(tenancy, networks, route
         action=Action.UPDATE,
         destination_id=made,
         changed=changed,
-        before=before,
     )
     step = Create(tenancy.bench.context, item)
     assert finish(step) == made
