@@ -139,6 +139,8 @@ class UnknownMigration(UsageError):
 class BadPlan(UsageError):
     """A plan file is damaged or of another version."""
 
+    advice = "Make it again with: pumphouse plan ... -o plan.json"
+
 
 class StalePlan(UsageError):
     """The clouds have changed since the plan was made."""
@@ -149,6 +151,8 @@ class StalePlan(UsageError):
 
 class BadOverride(UsageError):
     """An override file cannot be read or has unknown keys."""
+
+    advice = "Correct the file; the user guide's page on overrides tells its form."
 
 
 class BadConfig(UsageError):
@@ -279,7 +283,7 @@ class Unavailable(CloudError):
     """The service cannot be reached, is overloaded or broken, also after retries."""
 
     http_status = 503
-    advice = "See that the service is up, then resume or retry."
+    advice = "See that the service is up, then try again."
 
 
 class Unsure(CloudError):

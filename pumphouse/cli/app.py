@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pumphouse.service import Pumphouse
 
 DESCRIPTION = "Move tenants and their workloads from one OpenStack cloud to another."
+_HELP = "See: pumphouse --help"
 _LEVELS = {0: logging.ERROR, 1: logging.WARNING, 2: logging.INFO}
 
 
@@ -116,7 +117,7 @@ class Application(cliff.app.App):
             words = ["help", *itertools.takewhile(lambda word: not word.startswith("-"), words)]
         self.print_help_if_requested()
         if not words:
-            raise UsageError("no command given", next_step="See: pumphouse --help")
+            raise UsageError("no command given", next_step=_HELP)
         return self.run_subcommand(words)
 
     def run_subcommand(self, argv: list[str]) -> int:
@@ -128,16 +129,18 @@ class Application(cliff.app.App):
         if name == "help" and rest and not any(one.startswith(rest[0]) for one, _ in self.command_manager):
             raise self._unknown(rest)
         command = factory(self, self.options, cmd_name=name)
-        parser = command.get_parser(f"{self.NAME} {name}")
+        parser = plain_errors(command.get_parser(f"{self.NAME} {name}"))
         return command.run(parser.parse_args(rest))
 
     def _unknown(self, argv: list[str]) -> UsageError:
+        if argv[0].startswith("-"):
+            return UsageError(f"there is no option {argv[0]!r}", next_step=_HELP)
         words = list(itertools.takewhile(lambda word: not word.startswith("-"), argv))
-        group = [name for name, _ in self.command_manager if words and name.split()[0] == words[0]]
-        near = sorted(group) or (self.get_fuzzy_matches(words[0]) if words else [])
+        group = [name for name, _ in self.command_manager if name.split()[0] == words[0]]
+        near = sorted(group) or self.get_fuzzy_matches(words[0])
         return UsageError(
-            f"there is no command {' '.join(words[:2])!r}" if words else "no command given",
-            next_step=f"Did you mean: {', '.join(near)}?" if near else "See: pumphouse --help",
+            f"there is no command {' '.join(words[:2])!r}",
+            next_step=f"Did you mean: {', '.join(near)}?" if near else _HELP,
         )
 
     def again(self, *words: str) -> str:

@@ -12,7 +12,6 @@ import cliff.lister
 import cliff.show
 
 from pumphouse.cli.app import Application
-from pumphouse.cli.parsing import plain_errors
 from pumphouse.cli.text import one_line
 from pumphouse.errors import UsageError
 
@@ -24,13 +23,9 @@ _FOR_PEOPLE = frozenset({"table", "value"})
 
 
 class Base(cliff.command.Command):
-    """What all commands have: one-line errors, and the application with its own type."""
+    """What all commands have: the application with its own type."""
 
     app: Application
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """The parser, to which a command adds its arguments."""
-        return plain_errors(super().get_parser(prog_name))
 
     def get_epilog(self) -> str:
         """The class's. Cliff's would read every installed package to see which one has the command."""

@@ -128,14 +128,14 @@ def _start(directory: Path, timings: Iterable[str]) -> process.Running:
     from pumphouse.cli.devcloud import process
 
     mark = directory / _MARK
-    if directory.exists() and any(directory.iterdir()) and not mark.exists():
+    if directory.is_dir() and any(directory.iterdir()) and not mark.exists():
         raise UsageError(
-            f"{directory} is not empty, and not of an earlier demo", next_step="Name another one."
+            f"{directory} is not empty, and not of an earlier demo", next_step="Name another --directory."
         )
     process.stop(directory)
-    if directory.exists():
+    if directory.is_dir():
         shutil.rmtree(directory)
-    directory.mkdir(mode=0o700, parents=True)
+    process.make(directory)
     mark.touch()
     with as_file(files("pumphouse") / "samples" / "devcloud") as samples:
         words = process.arguments(

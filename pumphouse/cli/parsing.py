@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -63,9 +64,17 @@ def writable(path: Path | None) -> Path | None:
 
     Raises UsageError.
     """
-    if path is not None and str(path) != "-":
-        if path.is_dir():
-            raise UsageError(f"cannot write {path}: it is a directory")
-        if not path.absolute().parent.is_dir():
-            raise UsageError(f"cannot write {path}: there is no directory {path.absolute().parent}")
-    return path
+    if path is None:
+        return None
+    directory = path.absolute().parent
+    if str(path) == "-":
+        why = "it must be the name of a file"  # standard output has the listing
+    elif path.is_dir():
+        why = "it is a directory"
+    elif not directory.is_dir():
+        why = f"there is no directory {directory}"
+    elif not os.access(path if path.exists() else directory, os.W_OK):
+        why = "permission denied"
+    else:
+        return path
+    raise UsageError(f"cannot write {path}: {why}", next_step="Name a place where you may write.")

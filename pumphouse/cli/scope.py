@@ -28,9 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
         nargs="+" if required else "*",
         help="a name or an id; a tenant may also be given as DOMAIN/NAME",
     )
-    parser.add_argument("--source", metavar="CLOUD", help=f"the cloud to move from (default: {SOURCE})")
     parser.add_argument(
-        "--destination", metavar="CLOUD", help=f"the cloud to move to (default: {DESTINATION})"
+        "--source", metavar="CLOUD", type=name, help=f"the cloud to move from (default: {SOURCE})"
+    )
+    parser.add_argument(
+        "--destination", metavar="CLOUD", type=name, help=f"the cloud to move to (default: {DESTINATION})"
     )
     parser.add_argument(
         "--with",

@@ -349,7 +349,8 @@ class Cloud:
             data = response.json()
         except ValueError as failure:
             raise errors.Unavailable(
-                f"{response.request.method} answered {response.status_code} with something that is not JSON",
+                f"{response.request.method} {str(response.url).partition('?')[0]} answered "
+                f"{response.status_code} with something that is not JSON",
                 cloud=self.name,
                 status=response.status_code,
                 path=str(response.request.path_url).partition("?")[0],

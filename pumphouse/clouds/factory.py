@@ -19,7 +19,7 @@ from openstack.config import loader as sdk_loader
 from openstack.config.cloud_region import CloudRegion
 from openstack.connection import Connection
 
-from pumphouse import errors
+from pumphouse import errors, yamlfile
 from pumphouse.cloud_api import Service
 from pumphouse.clouds.cloud import Cloud, Shared
 from pumphouse.clouds.failures import clean
@@ -58,7 +58,7 @@ class Clouds:
         }
         http = http_session(self._settings)
         with _config_errors(name):
-            region = self._config(partial(Session, session=http)).get_one(cloud=name)
+            region = self._config(partial(Session, session=http), name).get_one(cloud=name)
 
         discovery = threading.RLock()
 
@@ -82,8 +82,8 @@ class Clouds:
                 next_step=f"Known clouds: {clouds}. Looked at: {files}",
             )
 
-    def _config(self, session_constructor: Any) -> OpenStackConfig:
-        self._check_yaml()
+    def _config(self, session_constructor: Any, name: str = "") -> OpenStackConfig:
+        self._check_yaml(name)
         return OpenStackConfig(
             config_files=self._files, session_constructor=session_constructor, app_name="pumphouse"
         )
@@ -94,8 +94,11 @@ class Clouds:
         usual = [path for path in sdk_loader.CONFIG_FILES if path.endswith(".yaml")]
         return ([override] if override else []) + (usual if self._files is None else self._files)
 
-    def _check_yaml(self) -> None:
-        """Raise what is wrong with clouds.yaml: the SDK passes over a file that is not YAML."""
+    def _check_yaml(self, name: str) -> None:
+        """Raise what is wrong with clouds.yaml, and with the entry of a cloud.
+
+        The SDK passes over a file that is not YAML, and ends with an exception of Python's at an odd entry.
+        """
         path = next((path for path in map(Path, self._looked_at()) if path.is_file()), None)
         if path is None:
             return
@@ -104,6 +107,30 @@ class Clouds:
             raise errors.BadConfig(
                 f"{path} has no mapping of clouds",
                 next_step="Give it a key 'clouds' with one entry for each cloud.",
+            )
+        if name in data.get("clouds", {}):
+            _check_entry(path, name, data["clouds"][name])
+
+
+def _check_entry(path: Path, name: str, entry: Any) -> None:
+    """Raise what is wrong with the form of a cloud's entry."""
+    auth = entry.get("auth") if isinstance(entry, dict) else None
+    if not isinstance(entry, dict) or not isinstance(auth, dict | None):
+        raise errors.BadConfig(
+            f"{path}: {'auth' if isinstance(entry, dict) else 'the entry'} is no mapping",
+            cloud=name,
+            next_step="Correct this cloud's entry in clouds.yaml.",
+        )
+    for key, value in (auth or {}).items():
+        if not isinstance(value, str | None):
+            raise errors.BadConfig(
+                f"{path}: auth.{key} is not text", cloud=name, next_step="Put its value into quotes."
+            )
+        if key == "auth_url" and not str(value).startswith(("http://", "https://")):
+            raise errors.BadConfig(
+                f"{path}: auth.auth_url is no URL",
+                cloud=name,
+                next_step="Give it the identity service's, such as https://cloud.example:5000/v3.",
             )
 
 
@@ -134,9 +161,9 @@ def _config_errors(name: str) -> Iterator[None]:
     try:
         yield
     except yaml.YAMLError as failure:
-        mark = getattr(failure, "problem_mark", None)
-        where = f" (line {mark.line + 1} of {mark.name})" if mark else ""
-        raise errors.BadConfig(f"clouds.yaml is not YAML{where}", next_step="Correct the file.") from failure
+        raise errors.BadConfig(
+            f"clouds.yaml is not YAML: {yamlfile.explain(failure)}", next_step="Correct the file."
+        ) from failure
     except (ks.ClientException, sdk.SDKException, OSError, UnicodeDecodeError) as failure:
         raise errors.BadConfig(
             f"clouds.yaml: {clean(str(failure))}",

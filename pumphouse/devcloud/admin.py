@@ -97,11 +97,12 @@ def fill_cloud(cloud: DevCloud, request: ApiRequest) -> None:
     """Make all that a description names (see fill.py); 400 with what the cloud refuses of it."""
     # fill.py needs the services, which need this module's neighbours.
     from pumphouse.devcloud.client import ApiError
+    from pumphouse.devcloud.description import BadDescription
     from pumphouse.devcloud.fill import fill
 
     try:
         fill(cloud, request.json_object())
-    except ApiError as error:
+    except (ApiError, BadDescription) as error:
         raise bad_request(str(error)) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise bad_request(f"the description is wrong: {error!r}") from error

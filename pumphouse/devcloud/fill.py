@@ -13,22 +13,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pumphouse.devcloud.client import Client
 from pumphouse.devcloud.cloud import DevCloud
+from pumphouse.devcloud.description import Description, check, read
 from pumphouse.devcloud.fill_tenant import TenantFiller
 from pumphouse.devcloud.generate import generate
-
-Description = Mapping[str, Any]
 
 
 def fill(cloud: DevCloud, description: Path | Description) -> None:
     """Make all that a description (a file, or what one holds) names; the cloud must be running.
 
-    Raises ApiError when the cloud refuses a part, KeyError when a name is not known.
+    Raises BadDescription for what is wrong with it as such, and ApiError when the cloud refuses a part.
     """
-    loaded = description if isinstance(description, Mapping) else yaml.safe_load(description.read_text())
+    loaded = check(description) if isinstance(description, Mapping) else read(description)
     admin = Client(cloud.url, username="admin", password=cloud.admin_password, project="admin")
     with admin:
         _shared(admin, loaded)

@@ -8,8 +8,8 @@ from typing import Any
 
 from pumphouse.devcloud.client import Client
 from pumphouse.devcloud.cloud import DevCloud
+from pumphouse.devcloud.description import BadDescription, Description
 
-Description = Mapping[str, Any]
 # The action that brings an active server into a state, and the status that tells it is there.
 _STATES = {
     "suspended": ("suspend", "SUSPENDED"),
@@ -67,13 +67,13 @@ class TenantFiller:
         return list(self._tenant.get(kind) or [])
 
     def _find(self, service: str, collection: str, name: str, *, key: str = "") -> dict[str, Any]:
-        """The one resource of a name; KeyError when there is none."""
+        """The one resource of a name; BadDescription when there is none."""
         rows = self._client.get(service, f"/{collection}?name={name}")[key or collection.replace("-", "_")]
         for row in rows:
             if row["name"] == name:
                 found: dict[str, Any] = row
                 return found
-        raise KeyError(f"there are no {collection} named {name}")
+        raise BadDescription(f"there are no {collection} named {name}")
 
     # Network
 

@@ -51,7 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name in options.cloud
         }
         for name, description in options.fill:
-            _fill(clouds[name], Path(description))
+            refused = _fill(clouds[name], Path(description))
+            if refused:
+                sys.stderr.write(f"{description}: {refused}\n")
+                return 2
         stack.enter_context(_pid_file(directory / PID_FILE))
         write_private(options.clouds_yaml, clouds_yaml(clouds))
         sys.stdout.write(json.dumps(ready(clouds, options.clouds_yaml)) + "\n")
@@ -78,10 +81,24 @@ def write_private(path: Path, content: str) -> None:
     draft.replace(path)
 
 
-def _fill(cloud: DevCloud, description: Path) -> None:
+def _fill(cloud: DevCloud, description: Path) -> str:
+    """Fill a cloud; what is wrong with the description, or empty."""
+    from pumphouse.devcloud.client import ApiError
+    from pumphouse.devcloud.description import BadDescription
     from pumphouse.devcloud.fill import fill
 
-    fill(cloud, description)
+    try:
+        fill(cloud, description)
+    except (ApiError, BadDescription) as error:
+        return str(error)
+    return ""
+
+
+def _name(text: str) -> str:
+    """A cloud's name, which is a directory's and a configuration group's, too."""
+    if not text.isprintable() or text in ("", ".", "..") or set(text) & set("/[]="):
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be a cloud's name")
+    return text
 
 
 @contextlib.contextmanager
@@ -111,13 +128,24 @@ def _timing(text: str) -> tuple[str, float]:
     name, value = _pair(text)
     if name not in TIMINGS:
         raise argparse.ArgumentTypeError(f"unknown kind {name!r}: the kinds are {', '.join(sorted(TIMINGS))}")
-    return name, float(value)
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number of seconds")
+    return name, seconds
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pumphouse.devcloud", description="Run embedded clouds.")
     parser.add_argument(
-        "--cloud", action="append", required=True, metavar="NAME", help="a cloud to run; repeat it"
+        "--cloud",
+        action="append",
+        required=True,
+        type=_name,
+        metavar="NAME",
+        help="a cloud to run; repeat it",
     )
     parser.add_argument(
         "--fill",

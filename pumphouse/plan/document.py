@@ -172,11 +172,10 @@ class Plan:
     def from_dict(cls, data: Any, *, where: str = "the plan") -> Plan:
         """The plan that ``to_dict`` wrote. Raises BadPlan for anything else."""
         if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-            raise errors.BadPlan(f"{where} is not a plan of pumphouse", next_step=_AGAIN)
+            raise errors.BadPlan(f"{where} is not a plan of pumphouse")
         if data.get("version") != VERSION:
             raise errors.BadPlan(
                 f"{where} has format version {data.get('version')}, this pumphouse reads {VERSION}",
-                next_step=_AGAIN,
             )
         try:
             return cls(
@@ -189,7 +188,7 @@ class Plan:
                 resources=tuple(PlannedResource.from_dict(one) for one in data["resources"]),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise errors.BadPlan(f"{where} is damaged: {error!r}", next_step=_AGAIN) from None
+            raise errors.BadPlan(f"{where} is damaged: {error!r}") from None
 
     def save(self, path: Path) -> None:
         """Write the plan as JSON. Raises BadPlan if the file cannot be written."""
@@ -197,7 +196,9 @@ class Plan:
         try:
             path.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise errors.BadPlan(f"cannot write {path}: {error.strerror}") from None
+            raise errors.BadPlan(
+                f"cannot write {path}: {error.strerror}", next_step="Name a place where you may write."
+            ) from None
 
     @classmethod
     def load(cls, path: Path) -> Plan:
@@ -207,11 +208,8 @@ class Plan:
         except OSError as error:
             raise errors.BadPlan(f"cannot read {path}: {error.strerror}") from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise errors.BadPlan(f"{path} is damaged: {error}", next_step=_AGAIN) from None
+            raise errors.BadPlan(f"{path} is damaged: {error}") from None
         return cls.from_dict(data, where=str(path))
-
-
-_AGAIN = "Make it again with: pumphouse plan ... -o plan.json"
 
 
 def changes(old: Plan, new: Plan) -> list[str]:

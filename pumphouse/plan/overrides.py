@@ -20,9 +20,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pumphouse import errors
+from pumphouse import errors, yamlfile
+from pumphouse.fields import Field, Role
 from pumphouse.model import Resource
 from pumphouse.registry import Registry
 from pumphouse.resource import ResourceType
@@ -39,7 +38,7 @@ class Rule:
     def matches(self, resource: Resource) -> bool:
         """Whether every ``when`` field is equal."""
         return resource.ref.type == self.type and all(
-            resource.fields.get(name, resource.facts.get(name)) == value for name, value in self.when.items()
+            resource.fields.get(name) == value for name, value in self.when.items()
         )
 
 
@@ -51,7 +50,7 @@ class Overrides:
     rules: tuple[Rule, ...] = ()
 
     def apply(self, kind: ResourceType, resource: Resource) -> Resource:
-        """The resource as it is wanted."""
+        """The resource as it is wanted. Raises BadOverride for a value that the field cannot have."""
         fields = dict(resource.fields)
         for one in kind.carried():
             mapped = self.names.get(one.mapping or "", {})
@@ -59,6 +58,9 @@ class Overrides:
                 fields[one.name] = mapped[fields[one.name]]
         for rule in self.rules:
             if rule.matches(resource):
+                for one in kind.carried():
+                    if one.name in rule.set:
+                        _check_value(one, rule.set[one.name], resource)
                 fields.update(rule.set)
         if fields == resource.fields:
             return resource
@@ -72,14 +74,8 @@ class Overrides:
 
 def load(path: Path, registry: Registry) -> Overrides:
     """Read an override file. Raises BadOverride with the line or the key that is wrong."""
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise errors.BadOverride(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise errors.BadOverride(f"{path} is not YAML: {reason}") from None
-    return parse(data or {}, registry, where=str(path))
+    data = yamlfile.load(path, error=errors.BadOverride)
+    return parse({} if data is None else data, registry, where=str(path))
 
 
 def parse(data: Any, registry: Registry, *, where: str) -> Overrides:
@@ -96,9 +92,11 @@ def parse(data: Any, registry: Registry, *, where: str) -> Overrides:
     names: dict[str, dict[str, str]] = {}
     for name in sorted(sections & data.keys()):
         if not isinstance(data[name], Mapping) or not all(
-            isinstance(one, str) and isinstance(other, str) for one, other in data[name].items()
+            isinstance(one, str) and isinstance(other, str) and other for one, other in data[name].items()
         ):
-            raise errors.BadOverride(f"{where}: {name} must map names to names")
+            raise errors.BadOverride(
+                f"{where}: {name} must map names to names", next_step="Put numbers and such into quotes."
+            )
         names[name] = dict(data[name])
     rules = data.get("rules", [])
     if not isinstance(rules, list):
@@ -109,18 +107,37 @@ def parse(data: Any, registry: Registry, *, where: str) -> Overrides:
 def _rule(data: Any, registry: Registry, where: str) -> Rule:
     if not isinstance(data, Mapping) or not {"type", "set"} <= data.keys() <= {"type", "when", "set"}:
         raise errors.BadOverride(f"{where}: a rule has type, set and perhaps when, not {data!r}")
-    if data["type"] not in registry:
+    if not isinstance(data["type"], str) or data["type"] not in registry:
         raise errors.BadOverride(
             f"{where}: a rule names the unknown type {data['type']!r}",
             next_step=f"Known are: {', '.join(sorted(registry))}.",
         )
     if not isinstance(data["set"], Mapping) or not isinstance(data.get("when") or {}, Mapping):
         raise errors.BadOverride(f"{where}: when and set of a rule map fields to values")
-    known = {one.name for one in registry[data["type"]].carried()}
-    unknown = sorted(str(name) for name in data["set"] if name not in known)
+    # What is secret is never in a plan, and so cannot be asked for or set.
+    known = {one.name for one in registry[data["type"]].carried() if one.role is not Role.SECRET}
+    unknown = sorted(str(name) for name in [*data["set"], *(data.get("when") or {})] if name not in known)
     if unknown:
         raise errors.BadOverride(
             f"{where}: {data['type']} has no field {', '.join(unknown)}",
             next_step=f"Known are: {', '.join(sorted(known))}.",
         )
     return Rule(type=data["type"], when=dict(data.get("when") or {}), set=dict(data["set"]))
+
+
+_KINDS = {str: "text", bool: "true or false", list: "a list", dict: "a mapping"} | dict.fromkeys(
+    (int, float), "a number"
+)
+
+
+def _check_value(field: Field, value: Any, resource: Resource) -> None:
+    """Refuse a value of another kind than the source's, which would fail only when it is written."""
+    before = resource.fields.get(field.name)
+    wanted = _KINDS.get(type(before))
+    if (value is None and not field.key) or (before is None and value is not None) or wanted is None:
+        return
+    if _KINDS.get(type(value)) != wanted:
+        raise errors.BadOverride(
+            f"a rule sets {field.name} of {resource} to {value!r}, which is not {wanted}",
+            next_step="Correct the rule in the override file.",
+        )

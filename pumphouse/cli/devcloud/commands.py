@@ -88,8 +88,7 @@ def _absolute(pair: str) -> str:
     cloud, equals, file = pair.partition("=")
     if not (cloud and equals and file):
         raise UsageError(f"--fill takes NAME=FILE, not {pair!r}")
-    if not Path(file).is_file():
-        raise UsageError(f"cannot read {file}: there is no such file")
+    _description(Path(file))
     return f"{cloud}={Path(file).absolute()}"
 
 
@@ -149,14 +148,9 @@ class Fill(Command):
 
 def _description(path: Path) -> dict[str, Any]:
     """A description from its file. Raises UsageError."""
-    import yaml
+    from pumphouse import yamlfile
 
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    data = yamlfile.load(path, error=UsageError)
     if not isinstance(data, dict):
         raise UsageError(f"{path} does not hold a description")
     return data

@@ -30,6 +30,8 @@ STOP_SECONDS: Final = 15.0
 FILL_SECONDS: Final = 600.0
 _STATE: Final = "devcloud.json"
 _LOG: Final = "devcloud.log"
+_BAD_USAGE: Final = 2
+_REFUSED: Final = "python -m pumphouse.devcloud: error: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ def start(directory: Path, words: Sequence[str]) -> Running:
     """Start the clouds in the background and wait until they are ready.
 
     :param words: what :func:`arguments` gave for this directory.
-    :raises UsageError: clouds run there already.
+    :raises UsageError: clouds run there already, or the words or a description are wrong.
     :raises PumphouseError: they did not start.
     """
     there = find(directory)
@@ -101,7 +103,7 @@ def start(directory: Path, words: Sequence[str]) -> Running:
             f"clouds run in {directory} already: {', '.join(there.clouds)}",
             next_step=f"Stop them with: pumphouse devcloud stop --directory {shlex.quote(str(directory))}",
         )
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make(directory)
     with (directory / _LOG).open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "pumphouse.devcloud", *words],
@@ -124,6 +126,16 @@ def start(directory: Path, words: Sequence[str]) -> Running:
     return running
 
 
+def make(directory: Path) -> None:
+    """Make the directory, if it is not there. Raises UsageError."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot keep clouds in {directory}: {error.strerror}", next_step="Name another --directory."
+        ) from None
+
+
 def fill(running: Running, cloud: str, description: Mapping[str, Any]) -> None:
     """Make all that a description names on one of the clouds.
 
@@ -143,7 +155,15 @@ def fill(running: Running, cloud: str, description: Mapping[str, Any]) -> None:
     finally:
         connection.close()
     if answer.status >= 400:
-        raise UsageError(f"{cloud} refuses the description: {text}")
+        raise UsageError(f"{cloud} refuses the description: {_said(text)}", next_step="Correct the file.")
+
+
+def _said(body: str) -> str:
+    """The message of an error that a cloud answered."""
+    try:
+        return str(json.loads(body)["error"]["message"])
+    except (KeyError, TypeError, ValueError):
+        return body
 
 
 def stop(directory: Path) -> bool:
@@ -176,13 +196,15 @@ def _ready(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
         ready: dict[str, Any] = json.loads(line)
         process.returncode = 0  # it goes on without us; else Python would miss the wait for it
         return ready
-    process.kill()  # should it still run, with its output closed
-    process.wait()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
     last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-    raise PumphouseError(
-        f"the clouds did not start: {last[0] if last else f'status {process.returncode}'}",
-        next_step=f"See {log}",
-    )
+    reason = last[0].removeprefix(_REFUSED) if last else f"status {process.returncode}"
+    kind = UsageError if process.returncode == _BAD_USAGE else PumphouseError
+    raise kind(f"the clouds did not start: {reason}", next_step=f"See {log}")
 
 
 def _conf(running: Running) -> str:

@@ -73,15 +73,34 @@ def test_clouds_run_in_the_background_until_they_are_stopped(pumphouse, director
     [
         (("--fill", "source"), "NAME=FILE"),
         (("--fill", "source=missing.yaml"), "missing.yaml"),
+        (("--fill", "source=bad.yaml"), "bad.yaml is not YAML"),
+        (("--fill", "source=odd.yaml"), "there is no section 'flavrs'; there are volume_types, flavors"),
+        (("--fill", "source=refused.yaml"), "answered 400"),
         (("--idle-exit", "soon"), "soon"),
         (("--timing", "paint=1"), "paint"),
+        (("--timing", "build=long"), "'long' is not a number of seconds"),
+        (("--timing", "build=-1"), "'-1' is not a number of seconds"),
+        (("../elsewhere",), "'../elsewhere' cannot be a cloud's name"),
     ],
 )
 def test_what_cannot_be_started_is_told(pumphouse, directory, words, told):
+    Path("bad.yaml").write_text("flavors: [")
+    Path("odd.yaml").write_text("flavrs: [{name: tiny, ram: 64, vcpus: 1, disk: 0}]")
+    Path("refused.yaml").write_text("flavors: [{name: tiny, vcpus: 1, disk: 0}]")
     ended = pumphouse("devcloud", "start", "--directory", str(directory), *words)
-    assert ended.returncode in {1, 2}
+    assert ended.returncode == 2
     assert len(ended.stderr.splitlines()) == 1
     assert told in ended.stderr
+    assert pumphouse("devcloud", "status", "--directory", str(directory)).returncode == 1
+
+
+def test_a_directory_that_cannot_be_used_is_told(pumphouse):
+    Path("letter").write_text("dear")
+    for words in (("devcloud", "start"), ("demo",)):
+        ended = pumphouse(*words, "--directory", "letter")
+        assert ended.returncode == 2, ended
+        assert ended.stderr.splitlines()[0].endswith("Name another --directory.")
+        assert Path("letter").read_text() == "dear"
 
 
 def test_a_process_that_has_got_the_number_since_is_not_stopped(pumphouse, directory):

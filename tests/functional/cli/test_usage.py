@@ -80,6 +80,9 @@ def test_version(pumphouse):
         (("--log-file", "nowhere/log", "migration", "list"), "nowhere/log"),
         (("migration", "rollback", "last"), "--yes"),
         (("help", "qwertyuiop"), "qwertyuiop"),
+        (("--paint",), "there is no option '--paint'"),
+        (("-x", "migration", "list"), "there is no option '-x'"),
+        (("complete", "--shell", "fish"), "'fish'"),
     ],
 )
 def test_bad_usage(pumphouse, words, told):
