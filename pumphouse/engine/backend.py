@@ -2,13 +2,57 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+from taskflow import exceptions
+from taskflow.persistence import models
 from taskflow.persistence.backends import impl_sqlalchemy
 
 _LINKS = (("atomdetails", "flowdetails"), ("flowdetails", "logbooks"))
 """TaskFlow's tables and the one that each is looked up by, through ``parent_uuid``."""
+
+
+class _Connection(impl_sqlalchemy.Connection):
+    """TaskFlow's connection, which writes what has changed and reads nothing back.
+
+    The stock one reads each record before it writes it, to merge what another process may have written, and
+    with a flow's state it writes all of its atoms. But a flow is one process's: its records in memory are
+    the newest, and atoms are saved by themselves whenever they change.
+    """
+
+    def __init__(self, backend: PersistenceBackend, upgrade_lock: Any) -> None:
+        super().__init__(backend, upgrade_lock)
+        atoms, flows = self._tables.atomdetails, self._tables.flowdetails
+        # Made once: to build and to hash a statement costs more than to run it.
+        self._update_atom = sa.update(atoms).where(atoms.c.uuid == sa.bindparam("key"))
+        self._update_flow = sa.update(flows).where(flows.c.uuid == sa.bindparam("key"))
+        self._insert_atoms = sa.insert(atoms)
+        self._atoms_of = sa.select(atoms.c.uuid).where(atoms.c.parent_uuid == sa.bindparam("key"))
+
+    def update_atom_details(self, atom_detail: models.AtomDetail) -> models.AtomDetail:
+        """Save an atom as it is. Raises NotFound if it is not in the database."""
+        with _told("Failed updating atom details"), self._engine.begin() as connection:
+            _change(connection, self._update_atom, atom_detail.to_dict())
+        return atom_detail
+
+    def update_flow_details(self, flow_detail: models.FlowDetail) -> models.FlowDetail:
+        """Save a flow as it is, and those of its atoms that are new. Raises NotFound."""
+        parent = flow_detail.uuid
+        with _told("Failed updating flow details"), self._engine.begin() as connection:
+            _change(connection, self._update_flow, flow_detail.to_dict())
+            there = set(connection.scalars(self._atoms_of, {"key": parent}))
+            new = [
+                {**atom.to_dict(), "parent_uuid": parent, "atom_type": models.atom_detail_type(atom)}
+                for atom in flow_detail
+                if atom.uuid not in there
+            ]
+            if new:
+                connection.execute(self._insert_atoms, new)
+        return flow_detail
 
 
 class PersistenceBackend(impl_sqlalchemy.SQLAlchemyBackend):
@@ -22,7 +66,7 @@ class PersistenceBackend(impl_sqlalchemy.SQLAlchemyBackend):
     def __init__(self, engine: sa.Engine) -> None:
         super().__init__({}, engine=engine)
         self._database = engine
-        self._connection = impl_sqlalchemy.Connection(self, upgrade_lock=self._upgrade_lock)
+        self._connection = _Connection(self, upgrade_lock=self._upgrade_lock)
 
     def get_connection(self) -> impl_sqlalchemy.Connection:
         """The one connection; closing it does nothing."""
@@ -57,3 +101,18 @@ def open_persistence(
     backend = PersistenceBackend(engine)
     backend.upgrade(guard=guard)
     return backend
+
+
+def _change(connection: sa.Connection, statement: sa.Update, record: dict[str, Any]) -> None:
+    key = record.pop("uuid")
+    if not connection.execute(statement, {"key": key, **record}).rowcount:
+        raise exceptions.NotFound(f"No details found with uuid '{key}'")
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """The database's errors as TaskFlow's, which it tries again."""
+    try:
+        yield
+    except SQLAlchemyError:
+        exceptions.raise_with_cause(exceptions.StorageFailure, what)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from functools import cached_property
 from typing import Any
 
 from taskflow import states
@@ -18,8 +19,16 @@ from taskflow.exceptions import InvalidState
 from taskflow.flow import Flow
 from taskflow.persistence.backends.impl_sqlalchemy import SQLAlchemyBackend
 from taskflow.persistence.models import FlowDetail
+from taskflow.storage import Storage
 
 _UNFINISHED = frozenset({states.RUNNING, states.REVERTING})
+
+
+class _Storage(Storage):
+    """TaskFlow's storage, which keeps no progress: that would be two more writes for each step."""
+
+    def set_task_progress(self, task_name: str, progress: float, details: Any = None) -> None:
+        """Nothing. Steps tell their progress in events."""
 
 
 class ResumableEngine(ParallelActionEngine):
@@ -28,6 +37,15 @@ class ResumableEngine(ParallelActionEngine):
     After ``run()`` the flow's state is SUCCESS, REVERTED (it raised the failure), FAILURE (a revert
     failed) or SUSPENDED: run the same flow detail again to go on.
     """
+
+    @cached_property
+    def storage(self) -> Storage:
+        """The atoms' states and results, in memory and in the database."""
+        return _Storage(
+            self._flow_detail,
+            backend=self._backend,
+            scope_fetcher=lambda atom: self._runtime.fetch_scopes_for(atom) if self._compiled else None,
+        )
 
     def run(self, timeout: float | None = None) -> None:
         """Run the flow to its end or to its suspension. Raises the failure of a flow that reverted."""
@@ -75,7 +93,7 @@ def load_engine(
     :param executor: shared; the engine does not shut it down.
     :param store: values for the atoms' arguments; kept with the flow, so nothing secret.
     """
-    engine = ResumableEngine(flow, detail, backend, {"executor": executor})
+    engine = ResumableEngine(flow, detail, backend, {"executor": executor, "gather_statistics": False})
     if store:
         engine.storage.inject(dict(store))
     return engine

@@ -135,15 +135,14 @@ class Run:
         """The unit's flow detail, with a log book of its own, made on first use."""
         flow_id = self._flow_id(name)
         connection = self._backend.get_connection()
-        book_id = str(uuid.uuid5(NAMESPACE, flow_id))
         try:
-            return connection.get_logbook(book_id).find(flow_id)
+            return connection.get_flow_details(flow_id)
         except NotFound:
-            book = models.LogBook(name, book_id)
+            book = models.LogBook(name, str(uuid.uuid5(NAMESPACE, flow_id)))
             detail = models.FlowDetail(name, flow_id)
             book.add(detail)
             connection.save_logbook(book)
-            return connection.get_logbook(book_id).find(flow_id)
+            return detail
 
     def _flow_id(self, name: str) -> str:
         return str(uuid.uuid5(NAMESPACE, f"{self._place.migration.id}/{self._place.plan.id}/{name}"))
