@@ -74,6 +74,8 @@ def check_fields(request: ApiRequest, want: Row) -> None:
 
 def flavor_for(cloud: DevCloud, request: ApiRequest, reference: Any) -> Row:
     """The flavor that a request names by id or link."""
+    if reference is None:
+        raise bad_request("Invalid input for field/attribute server. 'flavorRef' is a required property")
     flavor_id = str(reference).rsplit("/", 1)[-1]
     row = cloud.table(FLAVORS).get(flavor_id)
     if row is None or not (request.token.is_admin or usable(cloud, row, request.token.project_id)):

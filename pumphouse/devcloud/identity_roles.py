@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pumphouse.devcloud.errors import Fault, conflict, not_found
+from pumphouse.devcloud.errors import Fault, bad_request, conflict, not_found
 from pumphouse.devcloud.http import Response
 from pumphouse.devcloud.identity_model import (
     DOMAINS,
@@ -49,6 +49,8 @@ _TABLES = {"user": USERS, "group": GROUPS, "project": PROJECTS, "domain": DOMAIN
 
 def add_role(cloud: DevCloud, want: dict[str, Any]) -> Row:
     """Make a role of a request's fields."""
+    if "name" not in want:
+        raise bad_request("'name' is a required property")
     domain_id = want.get("domain_id")
     for other in cloud.table(ROLES).find(name=want.get("name")):
         if other["domain_id"] == domain_id:

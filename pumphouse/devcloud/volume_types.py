@@ -8,7 +8,7 @@ from pumphouse.devcloud.cloud import DevCloud
 from pumphouse.devcloud.dispatch import ApiRequest
 from pumphouse.devcloud.errors import bad_request, conflict, not_found
 from pumphouse.devcloud.http import Response
-from pumphouse.devcloud.paging import page, sort_of
+from pumphouse.devcloud.paging import links, page, sort_of
 from pumphouse.devcloud.services import VOLUME as SERVICE
 from pumphouse.devcloud.table import Row
 from pumphouse.devcloud.tokens import Token
@@ -85,7 +85,7 @@ def _view(request: ApiRequest, row: Row) -> dict[str, Any]:
 def list_types(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
     """The public types and those the project has access to; `is_public=None` shows an admin all."""
     wanted = request.arg("is_public", "true" if not request.token.is_admin else None)
-    rows, _ = page(
+    rows, more = page(
         request,
         cloud.table(TYPES),
         where=lambda row: (
@@ -94,7 +94,9 @@ def list_types(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
         ),
         sort=sort_of(request),
     )
-    return {"volume_types": [_view(request, row) for row in rows]}
+    found = {"volume_types": [_view(request, row) for row in rows]}
+    following = links(request, "/types", rows, more=more)
+    return {**found, "volume_type_links": following} if following else found
 
 
 @SERVICE.route("GET", "/types/{type_id}", policy="get_type")
