@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,42 @@ from pumphouse.devcloud.client import Client
 
 PASSWORD = "ann-secret"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+# Parts of descriptions of clouds (see pumphouse.devcloud.fill).
+SHARED = {
+    "flavors": [{"name": "small", "ram": 256, "vcpus": 1, "disk": 1}],
+    "images": [{"name": "linux", "visibility": "public", "content": {"seed": "linux", "kib": 4}}],
+}
+
+
+def tenant(name: str, **more: Any) -> dict[str, Any]:
+    return {"users": [{"name": f"of-{name}", "password": PASSWORD, "roles": ["member"]}], **more}
+
+
+def network(name: str) -> dict[str, Any]:
+    return {"name": name, "subnets": [{"name": name, "cidr": "10.1.0.0/24"}]}
+
+
+def server(name: str, network: str) -> dict[str, Any]:
+    return {"name": name, "flavor": "small", "image": "linux", "ports": [{"network": network}]}
+
+
+def admin(cloud: DevCloud) -> Client:
+    return Client(cloud.url, username="admin", password=cloud.admin_password, project="admin")
+
+
+@contextmanager
+def pair_in(directory: Path, **options: Any) -> Iterator[tuple[DevCloud, DevCloud]]:
+    """A source and a destination (with these options) for several tests, which write to neither."""
+    timings = dict.fromkeys(("build", "image", "volume"), 0.0)
+    with (
+        DevCloud("source", directory=directory / "source", timings=timings) as source,
+        DevCloud("destination", directory=directory / "destination", timings=timings, **options) as other,
+    ):
+        for cloud in (source, other):
+            with admin(cloud) as client:
+                client.get("network", "/security-groups")  # makes the project's default group
+        yield source, other
 
 
 @pytest.fixture

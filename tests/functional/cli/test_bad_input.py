@@ -8,18 +8,11 @@ import re
 import pytest
 import yaml
 
-from pumphouse.devcloud import DevCloud, clouds_yaml
-from pumphouse.devcloud.client import Client
+from pumphouse.devcloud import clouds_yaml
 from pumphouse.devcloud.fill import fill
 
-from .conftest import PASSWORD
+from .conftest import PASSWORD, SHARED, admin, network, pair_in, server, tenant
 
-USER = {"password": PASSWORD, "roles": ["member"]}
-CONTENT = {"seed": "linux", "kib": 4}
-SHARED = {
-    "flavors": [{"name": "small", "ram": 256, "vcpus": 1, "disk": 1}],
-    "images": [{"name": "linux", "visibility": "public", "content": CONTENT}],
-}
 PUBLIC = {
     "name": "public",
     "router:external": True,
@@ -27,31 +20,10 @@ PUBLIC = {
 }
 
 
-def tenant(name, **more):
-    return {"users": [{"name": f"of-{name}", **USER}], **more}
-
-
-def server(name, network):
-    return {"name": name, "flavor": "small", "image": "linux", "ports": [{"network": network}]}
-
-
-def network(name):
-    return {"name": name, "subnets": [{"name": name, "cidr": "10.1.0.0/24"}]}
-
-
-def admin(cloud):
-    return Client(cloud.url, username="admin", password=cloud.admin_password, project="admin")
-
-
 @pytest.fixture(scope="module")
 def clouds(tmp_path_factory):
     """A pair with something wrong for each kind of bad input. Nothing is written to it, so all share it."""
-    directory = tmp_path_factory.mktemp("clouds")
-    timings = dict.fromkeys(("build", "image", "volume"), 0.0)
-    with (
-        DevCloud("source", directory=directory / "source", timings=timings) as source,
-        DevCloud("destination", directory=directory / "destination", timings=timings) as destination,
-    ):
+    with pair_in(tmp_path_factory.mktemp("clouds")) as (source, destination):
         tenants = {
             "shop": tenant("shop", networks=[network("web")]),
             "lab": tenant("lab"),
@@ -70,9 +42,6 @@ def clouds(tmp_path_factory):
             projects = client.get("identity", "/projects?name=narrow")["projects"]
             limits = {"quota_set": {"instances": 0, "force": True}}
             client.put("compute", f"/os-quota-sets/{projects[0]['id']}", limits)
-        for cloud in (source, destination):
-            with admin(cloud) as client:
-                client.get("network", "/security-groups")  # makes the project's default group
         yield source, destination
 
 

@@ -1,5 +1,7 @@
 """Ctrl-C, a second one, kill -9, and a migration that another process pauses and watches."""
 
+import os
+import pty
 import re
 import signal
 import time
@@ -38,9 +40,11 @@ def state(pumphouse, id):
     return pumphouse("migration", "show", id, "-f", "value", "-c", "state").stdout.strip()
 
 
-def test_ctrl_c_pauses_in_order_and_says_how_to_resume(pumphouse, cloud_pair, stuck):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_pauses_in_order_and_says_how_to_resume(pumphouse, cloud_pair, stuck, number):
+    """So do a request to end and a terminal that is closed."""
     started, id = stuck
-    started.send_signal(signal.SIGINT)
+    started.send_signal(number)
     wait_for(lambda: "Press Ctrl-C again" in started.stdout.readline())
     cloud_pair.destination.holds.release()  # the step under way may end
     out, err = started.communicate(timeout=60)
@@ -104,3 +108,54 @@ def test_another_process_cancels_it(pumphouse, cloud_pair, stuck):
     started.communicate(timeout=60)
     assert started.returncode == 1
     assert state(pumphouse, id) == "CANCELLED"
+
+
+def test_ctrl_c_while_it_plans_ends_it_and_nothing_was_written(process, cloud_pair, shop):
+    before = len(cloud_pair.destination.counts.writes)
+    fault = cloud_pair.destination.faults.add("stall", method="GET", path="/compute/*")
+    with process("migrate", "tenant", "shop", "--yes") as started:
+        wait_for(lambda: fault.hits)
+        started.send_signal(signal.SIGINT)
+        cloud_pair.destination.faults.clear()
+        out, err = started.communicate(timeout=60)
+    assert (started.returncode, out, err) == (130, "", "pumphouse: interrupted\n")
+    assert len(cloud_pair.destination.counts.writes) == before
+
+
+def test_on_a_terminal_there_are_bars_and_ctrl_c_leaves_it_in_order(process, cloud_pair, shop):
+    cloud_pair.destination.holds.set(6)
+    ours, theirs = pty.openpty()
+    with (
+        os.fdopen(ours, "rb", buffering=0) as terminal,
+        process(
+            "migrate", "tenant", "shop", "--yes", stdout=theirs, env=os.environ | {"TERM": "xterm"}
+        ) as started,
+    ):
+        os.close(theirs)
+        screen = iter(lambda: read_some(terminal), b"")
+        seen = next_with(screen, b"\x1b[?25l")  # the cursor is hidden while there are bars
+        cloud_pair.destination.holds.wait_held(60)
+        started.send_signal(signal.SIGINT)
+        seen += next_with(screen, b"Press Ctrl-C again")
+        cloud_pair.destination.holds.release()
+        seen += b"".join(screen)
+        assert started.wait(60) == 130
+    assert "━".encode() in seen
+    assert b" resources" in seen
+    after = seen.rpartition(b"\x1b[?25h")[2].decode()  # shown again
+    assert "is paused" in after
+    assert "pumphouse migration resume" in after
+
+
+def read_some(terminal):
+    try:
+        return terminal.read(4096)
+    except OSError:  # the other end is closed
+        return b""
+
+
+def next_with(screen, words):
+    seen = b""
+    while words not in seen:
+        seen += next(screen)
+    return seen

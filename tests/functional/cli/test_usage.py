@@ -159,11 +159,28 @@ def test_an_unknown_column_is_told(pumphouse):
     complains(pumphouse("migration", "list", "-c", "Colour"), "Colour", "State")
 
 
-def test_completion_knows_the_commands(pumphouse):
-    ended = pumphouse("complete")
-    assert ended.returncode == 0
-    assert "cmds_migration_rollback=" in ended.stdout
-    assert "--destination" in ended.stdout
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("mig", "migrate migration"),
+        ("migration r", "report resume retry rollback"),
+        ("migrate --de", "--destination"),
+        ("devcloud ", "fill start status stop"),
+        ("plan tenant --over", "--override"),
+    ],
+)
+def test_a_shell_completes_commands_and_options(pumphouse, tmp_path, words, offered):
+    """The helper is bash-completion's, of which this needs only the words so far."""
+    script = tmp_path / "complete.bash"
+    script.write_text(
+        "_get_comp_words_by_ref() { cur=${COMP_WORDS[COMP_CWORD]}; prev=${COMP_WORDS[COMP_CWORD-1]};"
+        ' words=("${COMP_WORDS[@]}"); }\n' + pumphouse("complete").stdout + "\n"
+        'IFS=" " read -ra COMP_WORDS <<<"pumphouse $1"; [[ $1 == *" " ]] && COMP_WORDS+=("")\n'
+        "COMP_CWORD=$((${#COMP_WORDS[@]} - 1))\n"
+        "complete -p pumphouse >/dev/null && _pumphouse && echo ${COMPREPLY[@]}\n"
+    )
+    ended = subprocess.run(["bash", script, words], capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.stdout.split(), ended.stderr) == (offered.split(), "")
 
 
 @pytest.mark.parametrize(
