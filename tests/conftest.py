@@ -1,7 +1,8 @@
-"""Fixtures for all tests: embedded clouds on ephemeral ports, in temporary directories."""
+"""Fixtures for all tests: embedded clouds on ephemeral ports in temporary directories, and databases."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 import pytest
 
 from pumphouse.devcloud import TIMINGS, DevCloud, clouds_yaml
+
+sys.path.insert(0, str(Path(__file__).parent))
+from databases import all_databases, databases  # noqa: F401 -- fixtures
 
 # Changes take a moment, so that waiting is tried, but no test waits for long.
 QUICK = dict.fromkeys(TIMINGS, 0.02) | {"network": 0.0}

@@ -12,8 +12,12 @@ from taskflow import exceptions
 from taskflow.persistence import models
 from taskflow.persistence.backends import impl_sqlalchemy
 
-_LINKS = (("atomdetails", "flowdetails"), ("flowdetails", "logbooks"))
+_LINKS = {"atomdetails": "flowdetails", "flowdetails": "logbooks"}
 """TaskFlow's tables and the one that each is looked up by, through ``parent_uuid``."""
+_TABLES = ("logbooks", "flowdetails", "atomdetails")
+"""In the order in which they are widened: the last one tells that all were."""
+_LONGEST_NAME = 640
+"""Of an atom: the name of a type, an id as long as the store keeps, and the name of a step."""
 
 
 class _Connection(impl_sqlalchemy.Connection):
@@ -73,19 +77,17 @@ class PersistenceBackend(impl_sqlalchemy.SQLAlchemyBackend):
         return self._connection
 
     def upgrade(self, *, guard: AbstractContextManager[object] | None = None) -> None:
-        """Create TaskFlow's tables or bring them up to date, and add the indexes that they lack.
+        """Create TaskFlow's tables or bring them up to date, and add what they lack: indexes, and room.
 
         :param guard: held meanwhile, so that two processes do not do it at once.
         """
         with guard or nullcontext():
             self._connection.upgrade()
-            # MySQL indexes every foreign key by itself.
-            if self._database.dialect.name in ("sqlite", "postgresql"):
-                with self._database.begin() as connection:
-                    for table, parent in _LINKS:
-                        connection.exec_driver_sql(
-                            f"CREATE INDEX IF NOT EXISTS pumphouse_{table}_{parent} ON {table} (parent_uuid)"
-                        )
+            with self._database.begin() as connection:
+                if connection.dialect.name == "sqlite":
+                    _index(connection)
+                elif _longest_name(connection) < _LONGEST_NAME:
+                    _widen(connection)
 
 
 def open_persistence(
@@ -116,3 +118,26 @@ def _told(what: str) -> Iterator[None]:
         yield
     except SQLAlchemyError:
         exceptions.raise_with_cause(exceptions.StorageFailure, what)
+
+
+def _index(connection: sa.Connection) -> None:
+    for table, parent in _LINKS.items():
+        connection.exec_driver_sql(
+            f"CREATE INDEX IF NOT EXISTS pumphouse_{table}_{parent} ON {table} (parent_uuid)"
+        )
+
+
+def _longest_name(connection: sa.Connection) -> int:
+    (found,) = (one for one in sa.inspect(connection).get_columns("atomdetails") if one["name"] == "name")
+    return int(getattr(found["type"], "length", 0) or 0)
+
+
+def _widen(connection: sa.Connection) -> None:
+    """Let names be of any letters and as long as ours; TaskFlow thinks of 255 of the older Unicode."""
+    if connection.dialect.name == "postgresql":
+        _index(connection)
+        change = f"ALTER COLUMN name TYPE VARCHAR({_LONGEST_NAME})"
+    else:  # MySQL indexes every foreign key by itself
+        change = f"MODIFY name VARCHAR({_LONGEST_NAME}) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+    for table in _TABLES:
+        connection.exec_driver_sql(f"ALTER TABLE {table} {change}")

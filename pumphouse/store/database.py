@@ -92,8 +92,9 @@ def is_contention(error: SQLAlchemyError) -> bool:
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
         return "locked" in str(cause) or "UNIQUE" in str(cause)
-    code = getattr(cause, "sqlstate", None) or next(iter(getattr(cause, "args", ())), None)
-    return code in _CONTENTION
+    # MySQL's driver has a state, too, which tells less than its code.
+    codes = {getattr(cause, "sqlstate", None), *getattr(cause, "args", ())[:1]}
+    return not codes.isdisjoint(_CONTENTION)
 
 
 def _failed(error: SQLAlchemyError) -> DatabaseError:

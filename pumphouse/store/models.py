@@ -102,7 +102,7 @@ class UnitRow(Base):
     migration: Mapped[MigrationId] = mapped_column(primary_key=True)
     name: Mapped[Name] = mapped_column(primary_key=True)
     position: Mapped[int]
-    kind: Mapped[Word]
+    kind: Mapped[str] = mapped_column(text(320))
     state: Mapped[Word]
     flow: Mapped[str | None] = mapped_column(text(64))
     reason: Mapped[Long] = mapped_column(default="")

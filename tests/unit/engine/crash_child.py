@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import sqlalchemy as sa
 from taskflow.patterns import linear_flow
 from taskflow.persistence import models
 from taskflow.task import Task
@@ -14,6 +13,7 @@ from pumphouse.context import PENDING, Deferred
 from pumphouse.engine.backend import open_persistence
 from pumphouse.engine.executor import DeferringExecutor
 from pumphouse.engine.resumable import load_engine
+from pumphouse.store.database import open_database
 
 FLOW = "flow-1"
 
@@ -38,8 +38,8 @@ class Step(Task):
 
 
 def main(database: str, log: Path, how: str) -> None:
-    engine = sa.create_engine(database, connect_args={"timeout": 30})
-    backend = open_persistence(engine)
+    opened = open_database(database)
+    backend = open_persistence(opened.writer)
     connection = backend.get_connection()
     if next(connection.get_logbooks(lazy=True), None) is None:
         book = models.LogBook("book")
@@ -52,7 +52,7 @@ def main(database: str, log: Path, how: str) -> None:
     running = load_engine(flow, detail=connection.get_flow_details(FLOW), backend=backend, executor=executor)
     running.run()
     executor.shutdown()
-    engine.dispose()
+    opened.close()
 
 
 if __name__ == "__main__":

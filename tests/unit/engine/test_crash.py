@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from databases import Databases
 
 _CHILD = Path(__file__).with_name("crash_child.py")
 
 
 @pytest.mark.crash
-def test_another_process_resumes_what_a_killed_one_left(tmp_path: Path) -> None:
-    database, log = f"sqlite:///{tmp_path}/flows.db", tmp_path / "steps.log"
+def test_another_process_resumes_what_a_killed_one_left(databases: Databases, tmp_path: Path) -> None:
+    database, log = databases.new(), tmp_path / "steps.log"
     with subprocess.Popen([sys.executable, _CHILD, database, log, "wait"]) as child:
         try:
             until = time.monotonic() + 60

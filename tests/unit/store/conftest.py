@@ -1,41 +1,40 @@
-"""A store of its own for each test: SQLite, or the empty database of PUMPHOUSE_TEST_STORE_URL.
-
-That database is emptied for each test, so these tests cannot then run twice at once.
-"""
+"""A store of its own for each test, on each kind of database."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from databases import Databases
 
 from pumphouse.store.migrations import MigrationRecord
+from pumphouse.store.models import Base, CounterRow
 from pumphouse.store.opening import Store, open_store
 
 
-def empty(url: str) -> None:
-    engine = sa.create_engine(url)
-    metadata = sa.MetaData()
-    metadata.reflect(engine)
-    metadata.drop_all(engine)
-    engine.dispose()
+@pytest.fixture
+def store_url(databases: Databases) -> str:
+    """An empty database."""
+    return databases.new()
+
+
+@pytest.fixture(scope="session")
+def kept_urls() -> dict[Databases, str]:
+    """The one database of each kind that most tests use in turn, since to make tables takes long."""
+    return {}
 
 
 @pytest.fixture
-def store_url(tmp_path: Path) -> str:
-    url = os.environ.get("PUMPHOUSE_TEST_STORE_URL")
-    if url is None:
-        return f"sqlite:///{tmp_path}/state/pumphouse.db"
-    empty(url)
-    return url
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    with open_store(store_url) as opened:
+def store(databases: Databases, kept_urls: dict[Databases, str]) -> Iterator[Store]:
+    """An empty store."""
+    if databases not in kept_urls:
+        kept_urls[databases] = databases.new()
+    with open_store(kept_urls[databases]) as opened:
+        with opened.engine.begin() as connection:
+            for table in reversed(Base.metadata.sorted_tables):
+                connection.execute(table.delete())
+            connection.execute(sa.insert(CounterRow).values(name="events", value=0))
         yield opened
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import time
 
+import psycopg
+import pymysql
 import pytest
 import sqlalchemy as sa
 
@@ -65,17 +67,20 @@ def test_other_failures_are_not_tried_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attribute", "code", "expected"),
+    ("cause", "expected"),
     [
-        ("sqlstate", "40P01", True),
-        ("sqlstate", "42601", False),
-        ("args", (1213,), True),
-        ("args", (1064,), False),
+        (psycopg.errors.DeadlockDetected(), True),
+        (psycopg.errors.UniqueViolation(), True),
+        (psycopg.errors.SyntaxError(), False),
+        (pymysql.err.OperationalError(1213, "Deadlock found", sqlstate="40001"), True),
+        (pymysql.err.OperationalError(1205, "Lock wait timeout exceeded", sqlstate="HY000"), True),
+        (pymysql.err.IntegrityError(1062, "Duplicate entry", sqlstate="23000"), True),
+        (pymysql.err.IntegrityError(1452, "A foreign key constraint fails", sqlstate="23000"), False),
+        (pymysql.err.ProgrammingError(1064, "You have an error in your SQL syntax", sqlstate="42000"), False),
     ],
+    ids=repr,
 )
-def test_knows_contention_on_postgresql_and_mysql(attribute, code, *, expected: bool) -> None:
-    cause = Exception()
-    setattr(cause, attribute, code)
+def test_knows_contention_on_postgresql_and_mysql(cause, *, expected: bool) -> None:
     assert database.is_contention(sa.exc.OperationalError("x", {}, cause)) is expected
 
 

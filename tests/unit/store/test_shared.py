@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -129,6 +130,14 @@ def test_an_inventory_comes_back_as_it_was(store) -> None:
     assert store.inventories.latest("to") is None
 
 
+def test_a_large_inventory_comes_back(store) -> None:
+    """Six megabytes as it is kept, which MariaDB takes without being configured for more."""
+    names = [secrets.token_hex(1000) for _ in range(6000)]
+    resources = [Resource(ref=Ref("server", str(number)), name=name) for number, name in enumerate(names)]
+    store.inventories.save(Inventory("from", resources, taken_at=datetime(2026, 1, 1, tzinfo=UTC)))
+    assert [one.name for one in store.inventories.latest("from")] == names
+
+
 def test_only_the_newest_inventories_of_a_cloud_are_kept(store) -> None:
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     for day in range(4):
@@ -159,6 +168,12 @@ def test_units_keep_their_order_and_their_times(store, migration) -> None:
     assert failed.error == {"error": "QuotaExceeded"}
     again = store.units.set_state(migration.id, "a", UnitState.RUNNING)
     assert (again.ended_at, again.error, again.reason) == (None, None, "")
+
+
+def test_a_unit_is_called_what_its_server_is_called(store, migration) -> None:
+    called = f"server {'Ключ🔑' * 51}"
+    store.units.replace(migration.id, [UnitRecord(migration=migration.id, name="server:1", kind=called)])
+    assert store.units.get(migration.id, "server:1").kind == called
 
 
 def test_units_are_replaced_by_a_new_plans(store, migration) -> None:
