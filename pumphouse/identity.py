@@ -16,20 +16,38 @@ IMMUTABLE = "immutable"
 
 
 class KeystoneType(RestType):
-    """A resource that is known by its name, alone or in its domain. One that is there already is used."""
+    """A resource that is known by its name, alone or in its domain. One that is there already is used.
+
+    Its description is the marker until it is finished, so that one of the same name which somebody else has
+    made meanwhile is not taken for ours.
+    """
 
     service = Service.IDENTITY
     adopt = Adopt.ALWAYS
     update_method = "patch"
 
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
-        """By identity: the service keeps names unique."""
+        """By marker, among those of its name."""
         params = {"name": want.fields["name"], "domain_id": want.fields.get("domain_id")}
-        identity = self.identity(want.fields)
         for body in cloud.list(self.service, self.path, self.items, params=params):
-            if self.identity(self.read(body).fields) == identity:
+            if self.made_from(body) == want.marker:
                 return str(body["id"])
         return None
+
+    def made_from(self, body: Mapping[str, Any]) -> str | None:
+        """The id in the marker."""
+        description = str(body.get("description") or "")
+        return description.removeprefix(MARKER_TAG) if description.startswith(MARKER_TAG) else None
+
+    def body(self, want: Want) -> dict[str, Any]:
+        """The body with the marker. An immutable one becomes so only when it is finished."""
+        options = {name: one for name, one in (want.fields.get("options") or {}).items() if name != IMMUTABLE}
+        body = {**super().body(want), "description": f"{MARKER_TAG}{want.marker}"}
+        return {**body, "options": options} if "options" in body else body
+
+    def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
+        """Set the description, and that it is immutable."""
+        KeystoneType.update(self, cloud, identity, want, {"description": want.fields["description"]})
 
     def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
         """PATCH, options last. An immutable resource takes nothing but the option that makes it one."""
@@ -65,22 +83,20 @@ class TaggedKeystoneType(KeystoneType):
             ref=Ref(self.name, str(body["id"])),
             name=str(body["name"]),
             fields=self.pick({**body, "tags": sorted(tags)}),
-            made_from=next(
-                (tag.removeprefix(MARKER_TAG) for tag in body.get("tags") or [] if tag not in tags), None
-            ),
+            made_from=self.made_from(body),
         )
+
+    def made_from(self, body: Mapping[str, Any]) -> str | None:
+        """The id in the marker."""
+        marks = (str(tag) for tag in body.get("tags") or () if str(tag).startswith(MARKER_TAG))
+        return next((mark.removeprefix(MARKER_TAG) for mark in marks), None)
 
     def body(self, want: Want) -> dict[str, Any]:
         """The body with the marker."""
-        return {**super().body(want), "tags": self._tags(want.fields["tags"], want)}
+        return {**RestType.body(self, want), "tags": self._tags(want.fields["tags"], want)}
 
-    def find(self, cloud: CloudAPI, want: Want) -> str | None:
-        """By marker: one of the same name without it is somebody else's."""
-        params = {"name": want.fields["name"], "domain_id": want.fields.get("domain_id")}
-        for body in cloud.list(self.service, self.path, self.items, params=params):
-            if self.read(body).made_from == want.marker:
-                return str(body["id"])
-        return None
+    def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
+        """Nothing: it was whole from the first request on."""
 
     def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
         """PATCH; the marker stays among the tags."""

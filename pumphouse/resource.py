@@ -88,6 +88,8 @@ class Want:
     fields: Mapping[str, Any]
     project_id: str | None = None
     secrets: Mapping[str, Any]
+    others: frozenset[str] = frozenset()
+    """What :meth:`ResourceType.alike` told before anything was written: not ours."""
 
     @property
     def marker(self) -> str:
@@ -126,8 +128,10 @@ class ResourceType(ABC):
     """Which flow it is part of."""
     holds: ClassVar[tuple[str, ...]] = ()
     """Types of what it needs that are carried while it rests: after its first step, before its second."""
-    find_first: ClassVar[bool] = False
-    """Whether the cloud may have made it by itself, so that ``find`` must come before ``create``."""
+    marked: ClassVar[bool] = True
+    """Whether a marker tells ours; else what is ``alike`` is written into the intent, before the request."""
+    adopts_alike: ClassVar[bool] = False
+    """Whether what is ``alike`` is used: one more cannot be, and the cloud may have made it by itself."""
 
     # -- reading
 
@@ -211,8 +215,16 @@ class ResourceType(ABC):
         """What creating needs after the first request (marker, parts of it). Safe to repeat."""
 
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
-        """The one that an earlier attempt of ours made: by marker, else by identity; or None."""
+        """The one that an earlier attempt of ours made, or None.
+
+        By its marker; else by identity, but none of ``want.others``.
+        """
         return None
+
+    def alike(self, cloud: CloudAPI, want: Want) -> Iterable[str]:
+        """The ids of all that ``find`` could take for ours, where there is no marker."""
+        found = self.find(cloud, want)
+        return (found,) if found is not None else ()
 
     def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
         """Change the given fields of an existing resource."""

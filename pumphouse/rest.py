@@ -102,13 +102,13 @@ class NeutronType(RestType):
     """A network resource with tags: the marker is the tag ``pumphouse-source=<id>``.
 
     Neutron has no way to create and tag at once on the releases in use, so a resource whose tag was not yet
-    set when the process died is recognised by its identity among the untagged ones; or, where names are no
-    identity, by its description, which is the marker until the tag is set.
+    set when the process died is recognised by its description, which is the marker until the tag is set; or
+    by its identity among the untagged ones, where nobody else makes one of the same by chance.
     """
 
     tagged: ClassVar[bool] = True
     described: ClassVar[bool] = False
-    """Whether the description is the marker at first, since several may be alike."""
+    """Whether the description is the marker at first."""
 
     def read(self, body: Mapping[str, Any]) -> Resource:
         """The body without our marker among its tags."""
@@ -151,7 +151,10 @@ class NeutronType(RestType):
         same = [
             one
             for one in found
-            if identity is not None and one.made_from is None and self.identity(one.fields) == identity
+            if identity is not None
+            and one.made_from is None
+            and one.ref.id not in want.others
+            and self.identity(one.fields) == identity
         ]
         return next((one.ref.id for one in [*marked, *same]), None)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from pumphouse import errors
@@ -105,7 +106,7 @@ class Create(Step):
             self._restore(entry)
             return
         cloud = self._acting_still(entry)
-        made = entry.made_id or self._find_lost(cloud)
+        made = entry.made_id or self._find_lost(cloud, entry)
         if made and not entry.detail.get("adopted"):
             heir = context.journal.hand_over(entry)
             if heir is not None:
@@ -148,24 +149,39 @@ class Create(Step):
     def _make(self) -> str:
         kind, context = self.item.kind, self.context
         want = self.want()
-        entry = context.journal.intend(
-            self.item.ref, self.name, Side.DESTINATION, detail={"project_id": want.project_id}
-        )
         cloud = self.acting(want.project_id)
+        entry = self._intend(cloud, want)
         made = entry.made_id
         if made is None:
-            found = kind.find(cloud, want) if entry.repeated or kind.find_first else None
-            try:
-                made = found or self._create(cloud, self.want(secrets=True))
-            except errors.REFUSALS:
-                # Nothing was made. An undo that looked for it would find, and delete, somebody else's.
-                context.journal.removed(entry)
-                raise
-            adopted = found is not None and not entry.repeated
-            context.journal.made(entry, made, detail={**entry.detail, "adopted": True} if adopted else None)
+            others = _others(entry)
+            if others and kind.adopts_alike:
+                made = min(others)
+                context.journal.made(entry, made, detail={**entry.detail, "adopted": True})
+            else:
+                made = self._make_own(cloud, entry)
+                context.journal.made(entry, made)
         kind.finish(cloud, made, want)
         context.ids.put(self.item.ref, made, made=True)
         return made
+
+    def _intend(self, cloud: CloudAPI, want: Want) -> JournalEntry:
+        """Write the intent; of a type without markers also what is there before, and so is not ours."""
+        kind, journal = self.item.kind, self.context.journal
+        detail: dict[str, Any] = {"project_id": want.project_id}
+        if not kind.marked and not journal.open_entries(self.item.ref, self.name):
+            detail["others"] = sorted(kind.alike(cloud, want))
+        return journal.intend(self.item.ref, self.name, Side.DESTINATION, detail=detail)
+
+    def _make_own(self, cloud: CloudAPI, entry: JournalEntry) -> str:
+        """Find what an earlier attempt made, or create it."""
+        want = replace(self.want(secrets=True), others=_others(entry))
+        try:
+            found = self.item.kind.find(cloud, want) if entry.repeated else None
+            return found or self._create(cloud, want)
+        except errors.REFUSALS:
+            # Nothing was made. An undo that looked for it would find, and delete, somebody else's.
+            self.context.journal.removed(entry)
+            raise
 
     def _create(self, cloud: CloudAPI, want: Want) -> str:
         """Create once: after a lost answer look first, and only then try again."""
@@ -175,9 +191,9 @@ class Create(Step):
         except errors.Unsure:
             return kind.find(cloud, want) or kind.create(cloud, want)
 
-    def _find_lost(self, cloud: CloudAPI) -> str | None:
+    def _find_lost(self, cloud: CloudAPI, entry: JournalEntry) -> str | None:
         """What an attempt made whose answer never came."""
-        return self.item.kind.find(cloud, self.want())
+        return self.item.kind.find(cloud, replace(self.want(), others=_others(entry)))
 
     # -- changing
 
@@ -271,6 +287,11 @@ class Verify(Step):
         raise errors.VerificationFailed(
             why, resource=str(self.item.resource), cloud=self.context.destination.name
         )
+
+
+def _others(entry: JournalEntry) -> frozenset[str]:
+    """What was there before this migration, and cannot be told from what it makes."""
+    return frozenset(entry.detail.get("others", ()))
 
 
 def step_named(kind: ResourceType, name: str) -> type[Step]:

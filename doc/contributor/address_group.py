@@ -11,12 +11,16 @@ from pumphouse.steps import Create, Verify
 
 
 class AddressGroup(NeutronType):
-    """A project's named list of addresses, for rules of security groups. It takes no tags."""
+    """A project's named list of addresses, for rules of security groups.
+
+    It takes no tags; its description is the marker until it is finished.
+    """
 
     name = "address_group"
     service = Service.NETWORK
     scope = ScopeLevel.PROJECT
     tagged = False
+    described = True
     path, item, items = "/address-groups", "address_group", "address_groups"
     fields = (
         ref("project_id", to="project", key=True),

@@ -19,6 +19,7 @@ class AddressScope(NeutronType):
     service = Service.NETWORK
     scope = ScopeLevel.PROJECT
     tagged = False
+    marked = False
     path, item, items = "/address-scopes", "address_scope", "address_scopes"
     fields = (
         ref("project_id", to="project", key=True),

@@ -10,8 +10,11 @@ from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Inventory, Ref, Resource
 from pumphouse.resource import Adopt, Reach, ScopeLevel, Want
-from pumphouse.rest import RestType
+from pumphouse.rest import MARKER_TAG, RestType
 from pumphouse.steps import Create, Verify
+
+DESCRIBED = "2.55"
+"""The microversion that brought descriptions."""
 
 
 class Flavor(RestType):
@@ -24,6 +27,7 @@ class Flavor(RestType):
     service = Service.COMPUTE
     scope = ScopeLevel.CLOUD
     adopt = Adopt.SAME
+    marked = False
     path, item, items = "/flavors", "flavor", "flavors"
     list_path = "/flavors/detail"
     list_params = {"is_public": "None"}  # noqa: RUF012 -- typed as a constant by the base class
@@ -37,7 +41,7 @@ class Flavor(RestType):
         copy("swap", fixed=True, default=0),
         copy("rxtx_factor", fixed=True, default=1.0),
         copy("is_public", fixed=True, default=True),
-        copy("description", since="2.55"),
+        copy("description", since=DESCRIBED),
         copy("extra_specs", default={}),
         ref("access", to="project", optional=True, fixed=False, at_least=True),
         drop("id", why="kept where it is free on the destination"),
@@ -104,23 +108,29 @@ class Flavor(RestType):
             "rxtx_factor": want.fields["rxtx_factor"],
             "os-flavor-access:is_public": want.fields["is_public"],
         }
-        if want.fields.get("description") is not None and cloud.supports(self.service, "2.55"):
-            flavor["description"] = want.fields["description"]
+        if cloud.supports(self.service, DESCRIBED):
+            flavor["description"] = f"{MARKER_TAG}{want.marker}"
         if not cloud.exists(self.service, f"{self.path}/{want.source.ref.id}"):
             flavor["id"] = want.source.ref.id
         answer = cloud.post(self.service, self.path, {"flavor": flavor}, up_to=self.up_to)
         return str(answer["flavor"]["id"])
 
     def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
-        """Set the extra specs and grant access."""
+        """Set the description, which was the marker until now, and the extra specs, and grant access."""
+        if cloud.supports(self.service, DESCRIBED):
+            self._describe(cloud, identity, want.fields.get("description"))
         self._set_specs(cloud, identity, want.fields["extra_specs"])
         for project in want.fields["access"]:
             self._grant(cloud, identity, project)
 
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
-        """By name: names of flavors are unique."""
-        for body in cloud.list(self.service, self.list_path, self.items, params=self.list_params):
-            if body["name"] == want.fields["name"]:
+        """By its description, which is the marker at first; on an old cloud by its name, which is unique."""
+        described = cloud.supports(self.service, DESCRIBED)
+        for body in cloud.list(
+            self.service, self.list_path, self.items, params=self.list_params, up_to=self.up_to
+        ):
+            ours = not described or body["description"] == f"{MARKER_TAG}{want.marker}"
+            if body["name"] == want.fields["name"] and ours and body["id"] not in want.others:
                 return str(body["id"])
         return None
 
@@ -130,8 +140,7 @@ class Flavor(RestType):
         Access that others have is kept. What we granted is taken back when ``changed`` no longer names it.
         """
         if "description" in changed:
-            body = {"flavor": {"description": changed["description"]}}
-            cloud.put(self.service, f"{self.path}/{identity}", body, up_to=self.up_to)
+            self._describe(cloud, identity, changed["description"])
         if "extra_specs" in changed:
             specs = changed["extra_specs"]
             have = cloud.get(self.service, f"{self.path}/{identity}/os-extra_specs")["extra_specs"]
@@ -143,6 +152,10 @@ class Flavor(RestType):
                 self._grant(cloud, identity, project)
             for project in sorted(set(want.fields["access"]) - set(changed["access"])):
                 self._revoke(cloud, identity, project)
+
+    def _describe(self, cloud: CloudAPI, identity: str, description: str | None) -> None:
+        body = {"flavor": {"description": description}}
+        cloud.put(self.service, f"{self.path}/{identity}", body, up_to=self.up_to)
 
     def _set_specs(self, cloud: CloudAPI, identity: str, specs: Mapping[str, str]) -> None:
         if specs:

@@ -27,6 +27,7 @@ class Keypair(ResourceType):
     service = Service.COMPUTE
     scope = ScopeLevel.USER
     adopt = Adopt.SAME
+    marked = False
     after = ("user", "group", "role_assignment", "server")
     fields = (
         ref("user_id", to="user", key=True),
@@ -109,9 +110,10 @@ class Keypair(ResourceType):
         return f"{want.fields['user_id']}/{want.fields['name']}"
 
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
-        """By user and name."""
+        """By user and name, which the service keeps unique; another key is not ours."""
         found = self.show(cloud, f"{want.fields['user_id']}/{want.fields['name']}", project_id=None)
-        return found.ref.id if found else None
+        ours = found is not None and found.fields["public_key"] == want.fields["public_key"]
+        return found.ref.id if found is not None and ours and found.ref.id not in want.others else None
 
     def delete(self, cloud: CloudAPI, identity: str) -> bool:
         """Servers keep the keys that they were created with."""

@@ -63,11 +63,11 @@ class Network(NeutronType):
 
     def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterator[Resource]:
         """One list of the networks, and one of the policies that share them."""
-        shared: dict[str, list[str]] = defaultdict(list)
+        policies: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for policy in _policies(cloud):
-            shared[policy["object_id"]].append(policy["target_tenant"])
+            policies[policy["object_id"]].append(policy)
         for body in cloud.list(self.service, self.path, self.items):
-            yield self.read({**body, "shared_with": sorted(shared[body["id"]])})
+            yield self.read({**body, **_sharing(cloud, policies[body["id"]])})
 
     def show(self, cloud: CloudAPI, identity: str, *, project_id: str | None) -> Resource | None:
         """A network, and with whom it is shared."""
@@ -75,8 +75,7 @@ class Network(NeutronType):
             body = cloud.get(self.service, f"{self.path}/{identity}")[self.item]
         except errors.NotFound:
             return None
-        shared = sorted(policy["target_tenant"] for policy in _policies(cloud, object_id=identity))
-        return self.read({**body, "shared_with": shared})
+        return self.read({**body, **_sharing(cloud, _policies(cloud, object_id=identity))})
 
     def facts(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Whether it is external, and its QoS policy."""
@@ -188,12 +187,22 @@ class Network(NeutronType):
 
 
 def _policies(cloud: CloudAPI, **params: str) -> list[dict[str, Any]]:
-    """The policies that share networks with single projects."""
+    """The policies that share networks."""
     if not cloud.has_extension("rbac-policies"):
         return []
     params = {"object_type": "network", "action": _SHARE, **params}
-    found = cloud.list(Service.NETWORK, _POLICIES, "rbac_policies", params=params)
-    return [policy for policy in found if policy["target_tenant"] != "*"]
+    return cloud.list(Service.NETWORK, _POLICIES, "rbac_policies", params=params)
+
+
+def _sharing(cloud: CloudAPI, policies: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Whether a network is shared with all, and with which projects.
+
+    What the service itself calls shared may be so with none but the project that asks.
+    """
+    if not cloud.has_extension("rbac-policies"):
+        return {"shared_with": []}
+    targets = sorted(policy["target_tenant"] for policy in policies)
+    return {"shared": "*" in targets, "shared_with": [one for one in targets if one != "*"]}
 
 
 def _largest_mtu(inventory: Inventory) -> int:

@@ -20,7 +20,8 @@ class Port(NeutronType):
     """A port: one network card of a server, or one that is kept for a server or an address.
 
     It is made before the server and without it, so that addresses and the order of cards stay. Ports of
-    routers, DHCP agents and floating addresses come into being with those.
+    routers, DHCP agents and floating addresses come into being with those. No two ports of a network have one
+    MAC, so its network and MAC tell it when the tag was not yet set.
     """
 
     name = "port"

@@ -28,7 +28,7 @@ class Role(KeystoneType):
     fields = (
         ref("domain_id", to="domain", key=True),
         key("name", mapping="roles"),
-        copy("description"),
+        copy("description", default=""),
         copy("options", default={}),
         ref("implies", to="role", fixed=False, at_least=True),
         drop("id", why="the destination assigns it"),
@@ -68,6 +68,7 @@ class Role(KeystoneType):
 
     def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
         """Let it imply what it implies on the source."""
+        super().finish(cloud, identity, want)
         for implied in want.fields["implies"]:
             cloud.put(self.service, f"{self.path}/{identity}/implies/{implied}")
 

@@ -22,6 +22,8 @@ class RoleAssignment(ResourceType):
     service = Service.IDENTITY
     scope = ScopeLevel.PROJECT
     adopt = Adopt.ALWAYS
+    marked = False
+    adopts_alike = True
     after = ("domain", "project", "user", "group", "role")
     fields = (
         ref("role_id", to="role", key=True),
@@ -64,7 +66,7 @@ class RoleAssignment(ResourceType):
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
         """Its id says where it must be."""
         path = _path(want.fields)
-        return path if cloud.exists(self.service, f"/{path}") else None
+        return path if path not in want.others and cloud.exists(self.service, f"/{path}") else None
 
     def delete(self, cloud: CloudAPI, identity: str) -> bool:
         """Revoke it. Keystone revokes the actor's tokens for the target with it."""

@@ -28,7 +28,8 @@ class SecurityGroupRule(NeutronType):
     service = Service.NETWORK
     scope = ScopeLevel.PROJECT
     adopt = Adopt.ALWAYS
-    find_first = True
+    marked = False
+    adopts_alike = True
     tagged = False
     after = ("security_group",)
     path, item, items = "/security-group-rules", "security_group_rule", "security_group_rules"
@@ -106,7 +107,7 @@ class SecurityGroupRule(NeutronType):
         for body in cloud.list(self.service, self.path, self.items, params=params):
             rule = self.read(body)
             same = self.identity(rule.fields) == self.identity(want.fields)
-            if same and not rule.facts["remote_address_group_id"]:
+            if same and not rule.facts["remote_address_group_id"] and rule.ref.id not in want.others:
                 return rule.ref.id
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pumphouse.cloud_api import CloudAPI, Service
@@ -16,8 +16,7 @@ from pumphouse.steps import Create, Verify
 class ServerGroup(RestType):
     """Servers that shall, or shall not, share a host. They join it when they are created.
 
-    The API keeps no metadata of it, so there is no marker: an attempt whose answer was lost is found again by
-    project, name and policy.
+    The API keeps no metadata of it, so there is no marker, and several may have one name.
     """
 
     name = "server_group"
@@ -25,6 +24,7 @@ class ServerGroup(RestType):
     scope = ScopeLevel.PROJECT
     adopt = Adopt.SAME
     acts_in_project = True
+    marked = False
     path, item, items = "/os-server-groups", "server_group", "server_groups"
     list_params = {"all_projects": "true"}  # noqa: RUF012 -- typed as a constant by the base class
     up_to = "2.64"
@@ -65,9 +65,24 @@ class ServerGroup(RestType):
         return str(answer["server_group"]["id"])
 
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
-        """The project's one of the same name and policy; ``cloud`` acts in that project."""
+        """The operator's own one of the same name and policy that no server is in yet."""
+        return next(
+            (
+                str(body["id"])
+                for body in self._same(cloud, want)
+                if body["id"] not in want.others
+                and not body["members"]
+                and body.get("user_id", cloud.user_id) == cloud.user_id
+            ),
+            None,
+        )
+
+    def alike(self, cloud: CloudAPI, want: Want) -> list[str]:
+        """All of that name and policy."""
+        return [str(body["id"]) for body in self._same(cloud, want)]
+
+    def _same(self, cloud: CloudAPI, want: Want) -> Iterator[dict[str, Any]]:
+        """Those of the project in whose name ``cloud`` acts."""
         for body in cloud.list(self.service, self.path, self.items, up_to=self.up_to):
-            found = self.read(body)
-            if self.identity(found.fields) == self.identity(want.fields):
-                return found.ref.id
-        return None
+            if self.identity(self.read(body).fields) == self.identity(want.fields):
+                yield body

@@ -23,6 +23,7 @@ class Subnet(NeutronType):
     name = "subnet"
     service = Service.NETWORK
     scope = ScopeLevel.PROJECT
+    described = True
     after = ("network",)
     path, item, items = "/subnets", "subnet", "subnets"
     fields = (

@@ -105,6 +105,7 @@ class User(ActorType):
 
     def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
         """Put it into its groups."""
+        super().finish(cloud, identity, want)
         for group in want.fields.get("groups", ()):
             cloud.put(self.service, f"/groups/{group}/users/{identity}")
 

@@ -87,15 +87,14 @@ def test_access_is_added_and_taken_back_without_touching_that_of_others(bench, m
         Service.COMPUTE, act, {"addTenantAccess": {"tenant": bench.there("project", second)}}
     )
     resource = bench.read(KIND, identity, Side.SOURCE)
-    before = {"access": [bench.there("project", second)]}
-    more = {"action": Action.UPDATE, "destination_id": identity, "changed": ("access",), "before": before}
+    more = {"action": Action.UPDATE, "destination_id": identity, "changed": ("access",)}
     bench.step(KIND, resource, "create", **more)
     bench.step(KIND, resource, "verify", **more)
     both = {bench.there("project", first), bench.there("project", second)}
     assert set(bench.read(KIND, identity, Side.DESTINATION).fields["access"]) == both
     (entry,) = bench.journal.open()
     KIND.steps[0](bench.context, bench.item(KIND, resource, **more)).undo(entry)
-    assert bench.read(KIND, identity, Side.DESTINATION).fields["access"] == before["access"]
+    assert bench.read(KIND, identity, Side.DESTINATION).fields["access"] == [bench.there("project", second)]
 
 
 def test_a_changed_flavor_is_set_right(bench, make_flavor):

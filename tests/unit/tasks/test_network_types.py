@@ -129,6 +129,21 @@ def test_a_network_is_shared_with_the_same_projects(tenancy, project, network):
     tenancy.undo()
 
 
+def test_a_network_shared_with_the_operators_project_alone_is_not_shared_with_all(tenancy, network):
+    ref = Ref("project", tenancy.bench.source.project_id)
+    tenancy.bench.ids.put(ref, tenancy.bench.destination.project_id, made=False)
+    body = {"object_type": "network", "object_id": network, "action": "access_as_shared"}
+    mine = {**body, "target_tenant": tenancy.bench.source.project_id}
+    tenancy.network("/rbac-policies", {"rbac_policy": mine})
+    assert tenancy.get(f"/networks/{network}", side=Side.SOURCE)["shared"] is True  # to who asks
+    made = tenancy.carry("network", network)
+    policies = tenancy.bench.destination.list(
+        Service.NETWORK, "/rbac-policies", "rbac_policies", params={"object_id": made}
+    )
+    assert [one["target_tenant"] for one in policies] == [tenancy.bench.destination.project_id]
+    tenancy.undo()
+
+
 def test_an_external_network_is_mapped_by_its_name(tenancy):
     identity = tenancy.external(Side.SOURCE)
     resource = tenancy.resource("network", identity)
