@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Protocol, Self
 
@@ -22,7 +22,8 @@ class CloudAPI(Protocol):
 
     ``path`` is below the service's endpoint, such as ``/servers/detail``; ``up_to`` is the newest
     microversion that the caller understands: the call uses that or the cloud's newest, whichever is older.
-    Every method raises :class:`pumphouse.errors.CloudError`.
+    Every method raises :class:`pumphouse.errors.CloudError`. ``list`` reads a whole collection;
+    ``each`` gives its entries while it reads, page by page, and so never holds more than one page.
     """
 
     @property
@@ -40,6 +41,15 @@ class CloudAPI(Protocol):
         params: Mapping[str, Any] | None = None,
         up_to: str | None = None,
     ) -> list[dict[str, Any]]: ...
+    def each(
+        self,
+        service: Service,
+        path: str,
+        key: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        up_to: str | None = None,
+    ) -> Iterator[dict[str, Any]]: ...
     def get(
         self,
         service: Service,

@@ -29,7 +29,7 @@ class KeystoneType(RestType):
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
         """By marker, among those of its name."""
         params = {"name": want.fields["name"], "domain_id": want.fields.get("domain_id")}
-        for body in cloud.list(self.service, self.path, self.items, params=params):
+        for body in cloud.each(self.service, self.path, self.items, params=params):
             if self.made_from(body) == want.marker:
                 return str(body["id"])
         return None
@@ -116,12 +116,12 @@ class ActorType(KeystoneType):
     def bodies(self, cloud: CloudAPI, seen: Inventory) -> Iterator[dict[str, Any]]:
         """All of them. A domain with a backend of its own (LDAP) answers only when it is asked by its id."""
         answered = set()
-        for body in cloud.list(self.service, self.path, self.items):
+        for body in cloud.each(self.service, self.path, self.items):
             answered.add(body["domain_id"])
             yield body
         for domain in seen.of_type("domain"):
             if domain.ref.id not in answered:
-                yield from cloud.list(
+                yield from cloud.each(
                     self.service, self.path, self.items, params={"domain_id": domain.ref.id}
                 )
 

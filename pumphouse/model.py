@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -146,29 +146,38 @@ class Inventory:
         self.cloud = cloud
         self.taken_at = taken_at or datetime.now(UTC)
         self.facts: dict[str, Mapping[str, Any]] = dict(facts or {})
-        self._resources: dict[Ref, Resource] = {}
-        self._by_type: dict[str, list[Resource]] = defaultdict(list)
+        self._by_type: dict[str, dict[str, Resource]] = {}
         self._derived: dict[Callable[[Inventory], Any], Any] = {}
         for resource in resources:
             self.add(resource)
 
     def add(self, resource: Resource) -> None:
         """Add a resource; one seen twice (a page moved while it was read) is kept once."""
-        if resource.ref not in self._resources:
-            self._resources[resource.ref] = resource
-            self._by_type[resource.ref.type].append(resource)
+        found = self._by_type.setdefault(resource.ref.type, {})
+        if resource.ref.id not in found:
+            found[resource.ref.id] = resource
             self._derived.clear()
+
+    def replace(self, resource: Resource) -> None:
+        """Put a resource in the place of what is known of it."""
+        self._by_type.setdefault(resource.ref.type, {})[resource.ref.id] = resource
+        self._derived.clear()
+
+    def remove(self, ref: Ref) -> None:
+        """Forget a resource; fine if it is not there."""
+        self._by_type.get(ref.type, {}).pop(ref.id, None)
+        self._derived.clear()
 
     def get(self, ref: Ref) -> Resource | None:
         """The resource, or None."""
-        return self._resources.get(ref)
+        return self._by_type.get(ref.type, {}).get(ref.id)
 
-    def of_type(self, name: str) -> list[Resource]:
+    def of_type(self, name: str) -> Collection[Resource]:
         """All resources of a type, in the order in which they were read."""
-        return self._by_type.get(name, [])
+        return self._by_type.get(name, {}).values()
 
     def derived(self, build: Callable[[Inventory], T]) -> T:
-        """What ``build`` makes of this inventory: made once, and anew after something was added.
+        """What ``build`` makes of this inventory: made once, and anew after a change.
 
         For indexes that a type needs for each of its resources. ``build`` must be a function of a module, or
         it is a new one each time.
@@ -183,13 +192,13 @@ class Inventory:
         return {name: len(found) for name, found in sorted(self._by_type.items())}
 
     def __contains__(self, ref: object) -> bool:
-        return ref in self._resources
+        return isinstance(ref, Ref) and self.get(ref) is not None
 
     def __iter__(self) -> Iterator[Resource]:
-        return iter(self._resources.values())
+        return chain.from_iterable(found.values() for found in self._by_type.values())
 
     def __len__(self) -> int:
-        return len(self._resources)
+        return sum(map(len, self._by_type.values()))
 
 
 class Action(StrEnum):

@@ -139,6 +139,17 @@ class ResourceType(ABC):
     def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterable[Resource]:
         """Every resource of this type, by bulk lists. ``seen`` holds the types of ``after``."""
 
+    def partly_listed(self, resource: Resource) -> bool:
+        """Whether no list tells all of it, so that :meth:`complete` must. Pure."""
+        return False
+
+    def complete(self, cloud: CloudAPI, resource: Resource) -> Resource:
+        """The resource with what no list tells, by calls of its own. Raises NotFound when it is gone.
+
+        Only what a plan holds is completed: for a whole cloud it would be calls without end.
+        """
+        return resource
+
     def survey(self, cloud: CloudAPI, *, reach: Reach) -> Mapping[str, Any]:
         """Facts about the cloud as a whole that ``check`` needs, as small JSON."""
         return {}

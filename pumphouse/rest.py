@@ -50,7 +50,7 @@ class RestType(ResourceType):
 
     def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterable[Resource]:
         """Every resource, by one paged list."""
-        for body in cloud.list(
+        for body in cloud.each(
             self.service, self.list_path or self.path, self.items, params=self.list_params, up_to=self.up_to
         ):
             yield self.read(body)
@@ -145,7 +145,7 @@ class NeutronType(RestType):
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
         """By marker; else, unless it was described, the unmarked one of the same project and identity."""
         params = {"project_id": want.project_id} if want.project_id else {}
-        found = [self.read(body) for body in cloud.list(self.service, self.path, self.items, params=params)]
+        found = [self.read(body) for body in cloud.each(self.service, self.path, self.items, params=params)]
         marked = [one for one in found if one.made_from == want.marker]
         identity = None if self.described else self.identity(want.fields)
         same = [

@@ -230,7 +230,20 @@ class Cloud:
         up_to: str | None = None,
     ) -> list[dict[str, Any]]:
         """A whole collection."""
-        return [item for page in self.pages(service, path, key, params=params, up_to=up_to) for item in page]
+        return list(self.each(service, path, key, params=params, up_to=up_to))
+
+    def each(
+        self,
+        service: Service,
+        path: str,
+        key: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        up_to: str | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """The entries of a collection, while it is read."""
+        for page in self.pages(service, path, key, params=params, up_to=up_to):
+            yield from page
 
     def get(
         self,

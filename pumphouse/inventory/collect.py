@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from pumphouse import errors
 from pumphouse.cloud_api import CloudAPI, Service
-from pumphouse.model import Inventory, Resource
+from pumphouse.model import Inventory, Ref, Resource
 from pumphouse.registry import Registry
 from pumphouse.resource import Reach
 
@@ -60,6 +60,30 @@ def collect(
             progress,
         )
     return inventory
+
+
+def complete(
+    cloud: CloudAPI, registry: Registry, inventory: Inventory, refs: Iterable[Ref], *, workers: int = 6
+) -> None:
+    """Put into an inventory what no list tells of some of its resources; those that have gone leave it.
+
+    :raises pumphouse.errors.CloudError: of the first that could not be read.
+    """
+
+    def read(resource: Resource) -> Resource | None:
+        try:
+            return registry[resource.ref.type].complete(cloud, resource)
+        except errors.NotFound:
+            return None
+
+    found = (inventory.get(ref) for ref in refs)
+    wanted = [one for one in found if one is not None and registry[one.ref.type].partly_listed(one)]
+    with ThreadPoolExecutor(workers, thread_name_prefix=f"complete-{cloud.name}") as pool:
+        for resource, whole in zip(wanted, pool.map(read, wanted), strict=True):
+            if whole is None:
+                inventory.remove(resource.ref)
+            else:
+                inventory.replace(whole)
 
 
 def offers(cloud: CloudAPI, registry: Registry) -> dict[str, Any]:

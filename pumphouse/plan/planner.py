@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+
+import networkx as nx
 
 from pumphouse.model import Action, Inventory, Ref, Scope
 from pumphouse.plan.document import Plan, PlannedResource
 from pumphouse.plan.draft import Draft, Node
 from pumphouse.plan.overrides import Overrides
-from pumphouse.plan.transforms import TRANSFORMS
+from pumphouse.plan.transforms import DECIDING, GATHERING
 from pumphouse.registry import Registry
+
+Complete = Callable[[Inventory, Collection[Ref]], None]
+"""Puts into an inventory what no list tells of some of its resources."""
 
 
 def make_plan(
@@ -23,13 +29,15 @@ def make_plan(
     adopted: Collection[Ref] = (),
     half_made: Mapping[Ref, str] | None = None,
     leave_out: Mapping[str, str] | None = None,
+    complete: Complete | None = None,
 ) -> Plan:
-    """Decide what to do for a scope. Pure: reads only the inventories.
+    """Decide what to do for a scope. Pure but for ``complete``: reads only the inventories.
 
     :param known: the id map of earlier migrations between these clouds.
     :param adopted: what of it was on the destination before: it is others', and not changed.
     :param half_made: what migrations have begun to make and not finished, and which ones.
     :param leave_out: types of which nothing is moved, each with the reason.
+    :param complete: asked once for each inventory that tells only a part of what is planned.
     :raises pumphouse.errors.UnknownResource: the scope names what the source does not have.
     :raises pumphouse.errors.AmbiguousName: the scope names several things.
     """
@@ -44,8 +52,12 @@ def make_plan(
         half_made=half_made or {},
         leave_out=leave_out or {},
     )
-    for transform in TRANSFORMS:
-        transform(draft)
+    _gather(draft)
+    if complete is not None and _completed(draft, complete):
+        draft = replace(draft, nodes={}, graph=nx.DiGraph())
+        _gather(draft)
+    for decide in DECIDING:
+        decide(draft)
     return Plan(
         source=source.cloud,
         destination=destination.cloud,
@@ -53,6 +65,24 @@ def make_plan(
         overrides=draft.overrides.to_dict(),
         resources=tuple(_planned(draft, node) for node in draft.in_order()),
     )
+
+
+def _gather(draft: Draft) -> None:
+    for gather in GATHERING:
+        gather(draft)
+
+
+def _completed(draft: Draft, complete: Complete) -> bool:
+    """Whether anything had to be completed."""
+    there = {node.destination.ref for node in draft.nodes.values() if node.destination is not None}
+    asked = False
+    for inventory, refs in ((draft.source, draft.nodes.keys()), (draft.destination, there)):
+        found = ((ref, inventory.get(ref)) for ref in refs)
+        partly = [ref for ref, one in found if one is not None and draft.kind(ref).partly_listed(one)]
+        if partly:
+            complete(inventory, partly)
+            asked = True
+    return asked
 
 
 def _planned(draft: Draft, node: Node) -> PlannedResource:

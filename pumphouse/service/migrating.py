@@ -19,6 +19,7 @@ from pumphouse.engine.run import Run
 from pumphouse.engine.scheduler import Outcome
 from pumphouse.engine.workplace import OUTSIDE, Workplace
 from pumphouse.events import Event, Listener, MigrationChanged
+from pumphouse.inventory.collect import complete
 from pumphouse.plan import overrides
 from pumphouse.plan.document import Plan
 from pumphouse.report.make import make_report
@@ -165,13 +166,19 @@ class Migrating:
             overrides=overrides.parse(plan.overrides, self._app.registry, where="the plan"),
             progress=progress,
         )
-        ids = self._store.ids.all(plan.source, plan.destination)
+        known = self._store.ids.all(plan.source, plan.destination)
+        ids = {ref: record.destination_id for ref, record in known.items()}
+        counterparts = ((one.ref, ids.get(one.ref) or one.destination_id) for one in plan.resources)
+        complete(source, self._app.registry, here, plan.by_ref)
+        complete(
+            destination, self._app.registry, there, [ref._replace(id=one) for ref, one in counterparts if one]
+        )
         report = make_report(
             self._record.id,
             plan,
             source=here,
             destination=there,
-            ids={ref: record.destination_id for ref, record in ids.items()},
+            ids=ids,
             registry=self._app.registry,
             events=self._all_events(),
             left=[

@@ -86,6 +86,7 @@ class Planning:
             adopted={ref for ref, record in known.items() if not record.made},
             half_made=self._app.store.journal.half_made(source.name, destination.name),
             leave_out=self._leave_out(),
+            complete=reading.completing(source, destination, registry=registry),
         )
 
     def _pair(self, source: str, destination: str) -> tuple[Cloud, Cloud]:

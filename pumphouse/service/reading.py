@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pumphouse import errors
 from pumphouse.clouds.cloud import Cloud
-from pumphouse.inventory.collect import collect, everywhere
+from pumphouse.inventory.collect import collect, complete, everywhere
 from pumphouse.inventory.scope import source_reach, tenants
-from pumphouse.model import Inventory, Resource, Scope, ScopeKind
+from pumphouse.model import Inventory, Ref, Resource, Scope, ScopeKind
 from pumphouse.plan.overrides import Overrides
 from pumphouse.registry import Registry
 from pumphouse.resource import Reach
@@ -25,7 +25,7 @@ def quiet(_cloud: str, _type: str, _count: int) -> None:
 def read_one(
     cloud: Cloud, registry: Registry, *, tenant: str | None, types: Collection[str], progress: Progress
 ) -> Inventory:
-    """One cloud's inventory, of one tenant or of all.
+    """One cloud's inventory, of one tenant or, as far as lists tell it, of all.
 
     :raises pumphouse.errors.UnknownResource: there is no such tenant or type.
     """
@@ -47,13 +47,25 @@ def read_one(
         found = list(whole)
     else:
         wanted = {project.ref.id for project in tenants(scope, whole)}
-        found = [one for one in whole if _owners(one, whole, registry) & wanted]
+        refs = [one.ref for one in whole if _owners(one, whole, registry) & wanted]
+        complete(cloud, registry, whole, refs)
+        found = [one for one in map(whole.get, refs) if one is not None]
     return Inventory(
         cloud.name,
         (one for one in found if not types or one.ref.type in types),
         facts=whole.facts,
         taken_at=whole.taken_at,
     )
+
+
+def completing(*clouds: Cloud, registry: Registry) -> Callable[[Inventory, Collection[Ref]], None]:
+    """What puts into an inventory of one of these clouds what no list tells of some resources."""
+    by_name = {cloud.name: cloud for cloud in clouds}
+
+    def completes(inventory: Inventory, refs: Collection[Ref]) -> None:
+        complete(by_name[inventory.cloud], registry, inventory, refs)
+
+    return completes
 
 
 def _owners(resource: Resource, inventory: Inventory, registry: Registry) -> set[str]:

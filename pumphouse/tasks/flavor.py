@@ -54,7 +54,7 @@ class Flavor(RestType):
 
     def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterator[Resource]:
         """One list; the access of private flavors, and on old clouds all extra specs, a call each."""
-        for body in cloud.list(
+        for body in cloud.each(
             self.service, self.list_path, self.items, params=self.list_params, up_to=self.up_to
         ):
             yield self.read(self._whole(cloud, body))
@@ -126,7 +126,7 @@ class Flavor(RestType):
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
         """By its description, which is the marker at first; on an old cloud by its name, which is unique."""
         described = cloud.supports(self.service, DESCRIBED)
-        for body in cloud.list(
+        for body in cloud.each(
             self.service, self.list_path, self.items, params=self.list_params, up_to=self.up_to
         ):
             ours = not described or body["description"] == f"{MARKER_TAG}{want.marker}"

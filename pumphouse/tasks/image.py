@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from pumphouse import errors, transfer
@@ -186,18 +187,19 @@ class Image(RestType):
     # -- reading
 
     def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterator[Resource]:
-        """One list of shown and one of hidden images; members by a call for each shared one that matters."""
-        bodies = [
-            body
-            for hidden in ("false", "true")
-            for body in cloud.list(
-                self.service, self.path, self.items, params={**self.list_params, "os_hidden": hidden}
-            )
-        ]
-        matter = _needed(cloud, bodies, reach)
-        for body in bodies:
-            within = reach.covers(body.get("owner")) or body["id"] in matter
-            yield self.read({**body, "members": self._members(cloud, body) if within else []})
+        """One list of shown and one of hidden images, without their members."""
+        for hidden in ("false", "true"):
+            params = {**self.list_params, "os_hidden": hidden}
+            yield from map(self.read, cloud.each(self.service, self.path, self.items, params=params))
+
+    def partly_listed(self, resource: Resource) -> bool:
+        """Its members, which only a shared one has."""
+        return bool(resource.fields["visibility"] == "shared")
+
+    def complete(self, cloud: CloudAPI, resource: Resource) -> Resource:
+        """With its members."""
+        members = self._members(cloud, resource.ref.id, resource.fields)
+        return replace(resource, fields={**resource.fields, "members": members})
 
     def show(self, cloud: CloudAPI, identity: str, *, project_id: str | None) -> Resource | None:
         """One image with its members."""
@@ -205,7 +207,7 @@ class Image(RestType):
             body = cloud.get(self.service, f"{self.path}/{identity}")
         except errors.NotFound:
             return None
-        return self.read({**body, "members": self._members(cloud, body)})
+        return self.read({**body, "members": self._members(cloud, identity, body)})
 
     def read(self, body: Mapping[str, Any]) -> Resource:
         """A body, with its custom properties as one field."""
@@ -234,10 +236,10 @@ class Image(RestType):
             made_from=body.get(MARKER),
         )
 
-    def _members(self, cloud: CloudAPI, body: Mapping[str, Any]) -> list[dict[str, str]]:
+    def _members(self, cloud: CloudAPI, identity: str, body: Mapping[str, Any]) -> list[dict[str, str]]:
         if body.get("visibility") != "shared":
             return []
-        found = cloud.list(self.service, f"{self.path}/{body['id']}/members", "members")
+        found = cloud.list(self.service, f"{self.path}/{identity}/members", "members")
         members = [{"member": str(one["member_id"]), "status": str(one["status"])} for one in found]
         return sorted(members, key=lambda one: one["member"])
 
@@ -310,7 +312,7 @@ class Image(RestType):
 
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
         """By marker, among the owner's."""
-        for body in cloud.list(self.service, self.path, self.items, params={"owner": want.project_id}):
+        for body in cloud.each(self.service, self.path, self.items, params={"owner": want.project_id}):
             if body.get(MARKER) == want.marker:
                 return str(body["id"])
         return None
@@ -366,34 +368,6 @@ class Image(RestType):
             cloud.post(self.service, path, {"member": member["member"]})
         if member["status"] != "pending":
             cloud.put(self.service, f"{path}/{member['member']}", {"status": member["status"]})
-
-
-def _needed(cloud: CloudAPI, bodies: Iterable[Mapping[str, Any]], reach: Reach) -> set[str]:
-    """The images that servers within reach boot from, and their kernels and ramdisks.
-
-    Another project may have shared them. Servers are read before images have been, so they are asked for.
-    """
-    others = {
-        body["id"]: body
-        for body in bodies
-        if body.get("visibility") == "shared" and not reach.covers(body.get("owner"))
-    }
-    if not others:
-        return set()
-    images = [
-        server["image"]["id"]
-        for project in sorted(reach.projects or ())
-        for server in cloud.list(
-            Service.COMPUTE,
-            "/servers/detail",
-            "servers",
-            params={"all_tenants": "1", "project_id": project},
-        )
-        if server["image"]
-    ]
-    booted = {body["id"]: body for body in bodies if body["id"] in set(images)}
-    parts = (body.get(part) for body in booted.values() for part in ("kernel_id", "ramdisk_id"))
-    return others.keys() & {*booted, *(part for part in parts if part)}
 
 
 def content(body: Mapping[str, Any]) -> str | None:

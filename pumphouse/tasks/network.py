@@ -66,7 +66,7 @@ class Network(NeutronType):
         policies: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for policy in _policies(cloud):
             policies[policy["object_id"]].append(policy)
-        for body in cloud.list(self.service, self.path, self.items):
+        for body in cloud.each(self.service, self.path, self.items):
             yield self.read({**body, **_sharing(cloud, policies[body["id"]])})
 
     def show(self, cloud: CloudAPI, identity: str, *, project_id: str | None) -> Resource | None:

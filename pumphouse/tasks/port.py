@@ -75,7 +75,7 @@ class Port(NeutronType):
     def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterator[Resource]:
         """One list of all, also of ports that are not moved: their addresses are taken."""
         external = {network.ref.id for network in seen.of_type("network") if network.facts["external"]}
-        for body in cloud.list(self.service, self.path, self.items):
+        for body in cloud.each(self.service, self.path, self.items):
             yield self.read({**body, "on_external": body["network_id"] in external})
 
     def facts(self, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Role(KeystoneType):
         """One list of the roles for all domains, one for each domain, and one of all inferences."""
         inferences = {
             str(one["prior_role"]["id"]): sorted(str(implied["id"]) for implied in one["implies"])
-            for one in cloud.list(self.service, "/role_inferences", "role_inferences")
+            for one in cloud.each(self.service, "/role_inferences", "role_inferences")
         }
         of_domains = (
             cloud.list(self.service, self.path, self.items, params={"domain_id": domain.ref.id})

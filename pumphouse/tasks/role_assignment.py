@@ -41,7 +41,7 @@ class RoleAssignment(ResourceType):
 
     def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterator[Resource]:
         """One list of all, without those on the whole system."""
-        for body in cloud.list(self.service, "/role_assignments", "role_assignments"):
+        for body in cloud.each(self.service, "/role_assignments", "role_assignments"):
             if "system" not in body["scope"]:
                 fields = _fields(body)
                 yield self._resource(fields, name=_title(fields, seen))

@@ -65,7 +65,7 @@ class Router(NeutronType):
         for port in seen.of_type("port"):
             if port.facts["device_owner"] in INTERFACE_OWNERS:
                 interfaces[port.facts["device_id"]] += port.facts["addresses"]
-        for body in cloud.list(self.service, self.path, self.items):
+        for body in cloud.each(self.service, self.path, self.items):
             yield self.read({**body, "interfaces": interfaces[body["id"]]})
 
     def show(self, cloud: CloudAPI, identity: str, *, project_id: str | None) -> Resource | None:

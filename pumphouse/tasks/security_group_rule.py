@@ -55,7 +55,7 @@ class SecurityGroupRule(NeutronType):
     def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterator[Resource]:
         """One list. A rule belongs to its group's project, whoever made it."""
         names = {group.ref.id: group.name for group in seen.of_type("security_group")}
-        for body in cloud.list(self.service, self.path, self.items):
+        for body in cloud.each(self.service, self.path, self.items):
             rule = self.read(body)
             group = seen.get(Ref("security_group", body["security_group_id"]))
             if group is None:
@@ -104,7 +104,7 @@ class SecurityGroupRule(NeutronType):
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
         """The rule of the group that says the same."""
         params = {"security_group_id": want.fields["security_group_id"]}
-        for body in cloud.list(self.service, self.path, self.items, params=params):
+        for body in cloud.each(self.service, self.path, self.items, params=params):
             rule = self.read(body)
             same = self.identity(rule.fields) == self.identity(want.fields)
             if same and not rule.facts["remote_address_group_id"] and rule.ref.id not in want.others:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pumphouse import errors
@@ -108,7 +109,7 @@ class Server(ResourceType):
     # -- reading
 
     def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterator[Resource]:
-        """One list. The volumes of those that have any by a call each, within reach."""
+        """One list. Of their volumes it tells only which they are."""
         flavors = {flavor.name: flavor.ref.id for flavor in seen.of_type("flavor")}
         groups = {
             str(member): group.ref.id
@@ -124,19 +125,28 @@ class Server(ResourceType):
         for port in seen.of_type("port"):
             found = {**port.fields, "fixed_ips": port.facts["addresses"], "id": port.ref.id}
             ports[str(port.facts["device_id"])].append(found)
-        for body in cloud.list(
+        for body in cloud.each(
             self.service, "/servers/detail", "servers", params={"all_tenants": "1"}, up_to=moving.UP_TO
         ):
             identity = str(body["id"])
-            within = reach.covers(body.get("tenant_id"))
+            attached = body.get("os-extended-volumes:volumes_attached") or ()
             yield self._read(
                 body,
                 flavor=body["flavor"].get("id") or flavors.get(body["flavor"]["original_name"]),
                 ports=ports[identity],
                 group=groups.get(identity),
-                volumes=self._volumes(cloud, body) if within else [],
+                volumes=[{"volume": volume} for volume in sorted(str(one["id"]) for one in attached)],
                 shelved_image=shelved.get(identity),
             )
+
+    def partly_listed(self, resource: Resource) -> bool:
+        """Its volumes."""
+        return bool(resource.fields["volumes"])
+
+    def complete(self, cloud: CloudAPI, resource: Resource) -> Resource:
+        """With the order, the tags and the lifetimes of its volumes."""
+        volumes = self._volumes(cloud, resource.ref.id, boot_device=resource.facts["boot_device"])
+        return replace(resource, fields={**resource.fields, "volumes": volumes})
 
     def survey(self, cloud: CloudAPI, *, reach: Reach) -> Mapping[str, Any]:
         """The availability zones."""
@@ -151,7 +161,8 @@ class Server(ResourceType):
             flavor = body["flavor"].get("id")
             if flavor is None:
                 flavor = cloud.get(self.service, path, up_to="2.46")["server"]["flavor"]["id"]
-            volumes = self._volumes(cloud, body)
+            attached = body.get("os-extended-volumes:volumes_attached")
+            volumes = self._volumes(cloud, identity, boot_device=_boot_device(body)) if attached else []
         except errors.NotFound:
             return None
         ports = cloud.list(Service.NETWORK, "/ports", "ports", params={"device_id": identity})
@@ -178,18 +189,15 @@ class Server(ResourceType):
         )
         return next((str(one["id"]) for one in groups if body["id"] in one["members"]), None)
 
-    def _volumes(self, cloud: CloudAPI, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _volumes(self, cloud: CloudAPI, identity: str, *, boot_device: str | None) -> list[dict[str, Any]]:
         """The attached volumes in the order of their devices; the boot volume is marked."""
-        if not body.get("os-extended-volumes:volumes_attached"):
-            return []
-        path = f"/servers/{body['id']}/os-volume_attachments"
-        root = body.get("OS-EXT-SRV-ATTR:root_device_name")
+        path = f"/servers/{identity}/os-volume_attachments"
         found = cloud.list(self.service, path, "volumeAttachments", up_to="2.79")
         found.sort(key=lambda one: (len(one["device"] or ""), one["device"] or ""))
         return [
             {
                 "volume": str(one["volumeId"]),
-                "boot": not body.get("image") and one["device"] == root,
+                "boot": boot_device is not None and one["device"] == boot_device,
                 "tag": one.get("tag"),
                 "delete_on_termination": bool(one.get("delete_on_termination")),
             }
@@ -242,6 +250,7 @@ class Server(ResourceType):
                 "user_id": body["user_id"],
                 "keypair": f"{body['user_id']}/{body['key_name']}" if body.get("key_name") else None,
                 "boot_image": shelved_image if body["status"] in _SHELVED else image,
+                "boot_device": _boot_device(body),
                 "flavor": {name: value for name, value in body["flavor"].items() if name != "links"},
                 "availability_zone": body.get("OS-EXT-AZ:availability_zone"),
                 "addresses": sorted(fixed_addresses(body.get("addresses") or {})),
@@ -433,7 +442,7 @@ class Server(ResourceType):
 
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
         """By marker, in the project in whose name ``cloud`` acts."""
-        for body in cloud.list(self.service, "/servers/detail", "servers", up_to=moving.UP_TO):
+        for body in cloud.each(self.service, "/servers/detail", "servers", up_to=moving.UP_TO):
             if (body.get("metadata") or {}).get(MARKER) == want.marker:
                 return str(body["id"])
         return None
@@ -463,6 +472,12 @@ class Server(ResourceType):
     def delete(self, cloud: CloudAPI, identity: str) -> bool:
         """Its ports were made before it, so compute leaves them."""
         return cloud.delete(self.service, f"/servers/{identity}")
+
+
+def _boot_device(body: Mapping[str, Any]) -> str | None:
+    """The device that a server boots from, if that is a volume."""
+    device: str | None = body.get("OS-EXT-SRV-ATTR:root_device_name")
+    return None if body.get("image") else device
 
 
 def _block(summary: str, next_step: str) -> Problem:

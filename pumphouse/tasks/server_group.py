@@ -83,6 +83,6 @@ class ServerGroup(RestType):
 
     def _same(self, cloud: CloudAPI, want: Want) -> Iterator[dict[str, Any]]:
         """Those of the project in whose name ``cloud`` acts."""
-        for body in cloud.list(self.service, self.path, self.items, up_to=self.up_to):
+        for body in cloud.each(self.service, self.path, self.items, up_to=self.up_to):
             if self.identity(self.read(body).fields) == self.identity(want.fields):
                 yield body

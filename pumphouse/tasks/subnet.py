@@ -53,7 +53,7 @@ class Subnet(NeutronType):
     def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterator[Resource]:
         """One list. The network says whether it is external."""
         external = {network.ref.id for network in seen.of_type("network") if network.facts["external"]}
-        for body in cloud.list(self.service, self.path, self.items):
+        for body in cloud.each(self.service, self.path, self.items):
             yield self.read({**body, "router:external": body["network_id"] in external})
 
     def read(self, body: Mapping[str, Any]) -> Resource:

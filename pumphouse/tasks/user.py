@@ -67,7 +67,7 @@ class User(ActorType):
         for group in seen.of_type("group"):
             # A group that was removed since it was listed has no members.
             with suppress(errors.NotFound):
-                for member in cloud.list(self.service, f"/groups/{group.ref.id}/users", "users"):
+                for member in cloud.each(self.service, f"/groups/{group.ref.id}/users", "users"):
                     groups[member["id"]].append(group.ref.id)
         names = {domain.ref.id: domain.name for domain in seen.of_type("domain")}
         for body in self.bodies(cloud, seen):

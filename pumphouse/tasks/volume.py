@@ -81,11 +81,11 @@ class Volume(RestType):
     def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterator[Resource]:
         """All volumes but our own temporary ones, and the names of their snapshots."""
         snapshots: dict[str, list[str]] = defaultdict(list)
-        for snapshot in cloud.list(self.service, "/snapshots/detail", "snapshots", params=self.list_params):
+        for snapshot in cloud.each(self.service, "/snapshots/detail", "snapshots", params=self.list_params):
             name = str(snapshot["name"] or snapshot["id"])
             if not name.startswith(volume_data.CARRIER):
                 snapshots[snapshot["volume_id"]].append(name)
-        for body in cloud.list(
+        for body in cloud.each(
             self.service, self.list_path, self.items, params=self.list_params, up_to=self.up_to
         ):
             if not str(body["name"] or "").startswith(volume_data.CARRIER):
@@ -213,7 +213,7 @@ class Volume(RestType):
 
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
         """By marker, in the project in whose name ``cloud`` acts."""
-        for body in cloud.list(self.service, self.list_path, self.items, up_to=self.up_to):
+        for body in cloud.each(self.service, self.list_path, self.items, up_to=self.up_to):
             if (body.get("metadata") or {}).get(MARKER) == want.marker:
                 return str(body["id"])
         return None

@@ -16,7 +16,7 @@ import pytest
 from pumphouse import config, errors
 from pumphouse.devcloud import TIMINGS, DevCloud, clouds_yaml
 from pumphouse.fields import Field
-from pumphouse.inventory.collect import collect
+from pumphouse.inventory.collect import collect, complete
 from pumphouse.model import Action, Inventory, Ref, Resource, Scope, ScopeKind, Strategy
 from pumphouse.plan.document import Plan
 from pumphouse.registry import Registry
@@ -174,7 +174,9 @@ def _migrate(app: Pumphouse, here: Raw, there: Raw) -> Moved:
     bench = Bench(source=app.clouds.open("source"), destination=app.clouds.open("destination"))
     known = app.store.ids.all("source", "destination")
     bench.ids.known = {ref: one.destination_id for ref, one in known.items()}
-    return Moved(app, plan, here, there, collect(bench.destination, REGISTRY), bench)
+    moved = collect(bench.destination, REGISTRY)
+    complete(bench.destination, REGISTRY, moved, [one.ref for one in moved])
+    return Moved(app, plan, here, there, moved, bench)
 
 
 # -- the table

@@ -13,7 +13,7 @@ from pumphouse.clouds import Clouds
 from pumphouse.devcloud import TIMINGS, DevCloud, clouds_yaml
 from pumphouse.devcloud.fill import fill
 from pumphouse.fields import Role
-from pumphouse.inventory.collect import collect
+from pumphouse.inventory.collect import collect, complete
 from pumphouse.model import Inventory, Resource
 from pumphouse.registry import Registry
 from pumphouse.resource import Adopt, Reach
@@ -43,8 +43,10 @@ def cloud(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def inventory(cloud) -> Inventory:
-    """All that it holds."""
-    return collect(cloud, REGISTRY)
+    """All that it holds, with what no list tells."""
+    found = collect(cloud, REGISTRY)
+    complete(cloud, REGISTRY, found, [one.ref for one in found])
+    return found
 
 
 @every_type

@@ -20,12 +20,12 @@ from pumphouse.plan.transforms import (
     select,
 )
 
-TRANSFORMS: tuple[Callable[[Draft], None], ...] = (
-    select.apply,
-    close.apply,
-    leave.apply,
-    override.apply,
-    match.apply,
+Transform = Callable[[Draft], None]
+
+GATHERING: tuple[Transform, ...] = (select.apply, close.apply, leave.apply, override.apply, match.apply)
+"""These find out what the plan holds, and what of it the destination has."""
+
+DECIDING: tuple[Transform, ...] = (
     refuse.apply,
     clash.apply,
     degrade.apply,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from toys import actions, destination, one, plan, registry, source
+from toys import TYPES, Server, actions, destination, one, plan, registry, source
 
 from pumphouse import errors
-from pumphouse.model import Action, Ref, ScopeKind
+from pumphouse.model import Action, Ref, Scope, ScopeKind
 from pumphouse.plan.overrides import parse
+from pumphouse.plan.planner import make_plan
+from pumphouse.registry import Registry
 from pumphouse.resource import Severity
 
 
@@ -264,3 +266,63 @@ def test_what_a_migration_is_in_the_middle_of_is_not_called_migrated():
     assert made.by_ref[Ref("network", "n1")].action is Action.BLOCKED
     assert "migration m-1 has begun to make it" in why(made, "network:n1")
     assert made.by_ref[Ref("port", "a2")].action is Action.BLOCKED  # needs the network
+
+
+class HalfListed(Server):
+    """A server whose list does not tell its metadata."""
+
+    def partly_listed(self, resource):
+        return resource.facts.get("half", False)
+
+
+def half(identity, project, name, **more):
+    facts = {"half": True}
+    return one("server", identity, name=name, project=project, facts=facts, flavor="f1", ports=[], **more)
+
+
+def planned_with_halves(complete):
+    kinds = {kind.name: kind for kind in TYPES} | {"server": HalfListed}
+    return make_plan(
+        Scope(kind=ScopeKind.TENANT, names=("shop",)),
+        source=source(half("v1", "p1", "web-1", metadata={}), half("x1", "p2", "lab-1", metadata={})),
+        destination=destination(
+            one("project", "P", name="shop", domain_id="default", description="", made_from="p1"),
+            half("V", "P", "web-1", metadata={}, made_from="v1"),
+            half("X", "P", "other", metadata={}),
+        ),
+        registry=Registry(kind() for kind in kinds.values()),
+        complete=complete,
+    )
+
+
+def test_what_lists_leave_out_is_asked_for_of_what_is_planned_and_of_its_counterparts_alone():
+    asked = {}
+
+    def complete(inventory, refs):
+        asked[inventory.cloud] = sorted(map(str, refs))
+
+    planned_with_halves(complete)
+    assert asked == {"source": ["server:v1"], "destination": ["server:V"]}
+
+
+def test_the_plan_is_made_of_what_was_completed():
+    def complete(inventory, refs):
+        for ref in refs:
+            found = inventory.get(ref)
+            fields = {**found.fields, "metadata": {"from": inventory.cloud}, "flavor": "f2"}
+            inventory.replace(replace(found, fields=fields, facts={}))
+
+    made = planned_with_halves(complete)
+    assert made.by_ref[Ref("server", "v1")].changed == ("metadata",)
+    assert "flavor:f2" in actions(made)
+    assert "flavor:f1" in actions(planned_with_halves(lambda _inventory, _refs: None))
+
+
+def test_what_went_away_while_it_was_completed_is_not_planned():
+    def complete(inventory, refs):
+        for ref in refs:
+            inventory.remove(ref)
+
+    made = planned_with_halves(complete)
+    assert "server:v1" not in actions(made)
+    assert "server:v2" in actions(made)

@@ -155,11 +155,11 @@ class Bench:
     # -- moving
 
     def read(self, kind: ResourceType, identity: str, side: Side, *seen: Resource) -> Resource:
-        """One resource as an inventory reads it."""
+        """One resource as a plan reads it."""
         inventory = Inventory(self.cloud(side).name, seen)
         for found in kind.discover(self.cloud(side), seen=inventory, reach=Reach()):
             if found.ref.id == identity:
-                return found
+                return kind.complete(self.cloud(side), found)
         raise AssertionError(f"{kind.name} {identity} is not listed")
 
     def item(self, kind: ResourceType, resource: Resource, **more: Any) -> Item:

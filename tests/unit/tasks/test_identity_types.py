@@ -272,7 +272,7 @@ def test_a_domain_with_its_own_backend_is_asked_by_its_id():
     class Backends:
         """A cloud whose second domain answers only by its id."""
 
-        def list(self, service, path, key, *, params=None, up_to=None):
+        def each(self, service, path, key, *, params=None, up_to=None):
             where = (params or {}).get("domain_id", "default")
             return [{"id": f"{where}-user", "name": "x", "domain_id": where}]
 

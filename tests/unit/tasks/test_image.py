@@ -111,23 +111,16 @@ def test_members_arrive_with_their_answers_and_strangers_are_left_out(bench, mak
     }
 
 
-def test_members_of_images_that_others_share_are_read_where_a_server_boots_from_them(bench, make, project):
-    shop, kernel = bench.project("shop"), make(visibility="shared", name="kernel")
-    booted = make(visibility="shared", name="golden", kernel_id=kernel)
-    spare = make(visibility="shared", name="spare")
-    for image in (booted, kernel, spare):
-        bench.source.post(Service.IMAGE, f"/images/{image}/members", {"member": shop})
-    tenant = bench.scoped(Side.SOURCE, shop)
-    flavor = {"name": f"{bench.prefix}-tiny", "ram": 64, "vcpus": 1, "disk": 1}
-    flavor = tenant.post(Service.COMPUTE, "/flavors", {"flavor": flavor})["flavor"]["id"]
-    bench.later.insert(0, lambda: bench.source.delete(Service.COMPUTE, f"/flavors/{flavor}"))
-    server = {"name": "web", "flavorRef": flavor, "imageRef": booted, "networks": "none"}
-    tenant.post(Service.COMPUTE, "/servers", {"server": server}, up_to="2.37")
-    reach = Reach(projects=frozenset({shop}))
-    found = KIND.discover(bench.source, seen=Inventory("source"), reach=reach)
-    members = {one.ref.id: one.fields["members"] for one in found}
-    offered = [{"member": shop, "status": "pending"}]
-    assert [members[image] for image in (booted, kernel, spare)] == [offered, offered, []]
+def test_members_are_read_of_single_shared_images_not_by_the_list(bench, make):
+    friend = bench.project("friend")
+    shared, private = make(visibility="shared"), make(visibility="private")
+    bench.source.post(Service.IMAGE, f"/images/{shared}/members", {"member": friend})
+    listed = {one.ref.id: one for one in KIND.discover(bench.source, seen=Inventory("source"), reach=Reach())}
+    assert [KIND.partly_listed(listed[image]) for image in (shared, private)] == [True, False]
+    assert listed[shared].fields["members"] == []
+    whole = KIND.complete(bench.source, listed[shared])
+    assert whole.fields["members"] == [{"member": friend, "status": "pending"}]
+    assert whole == KIND.show(bench.source, shared, project_id=None)
 
 
 def test_members_that_were_there_outlive_an_update_and_its_undo(bench, make):

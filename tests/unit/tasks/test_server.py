@@ -119,7 +119,7 @@ class Place:
         return self.bench.cloud(side).get(Service.COMPUTE, f"/servers/{identity}", up_to="2.96")["server"]
 
     def read(self, identity: str, side: Side = Side.SOURCE) -> Resource:
-        """A server as an inventory reads it."""
+        """A server as a plan reads it."""
         cloud = self.bench.cloud(side)
         inventory = Inventory(cloud.name, self.seen)
         for kind in (Flavor(), Image(), ServerGroup(), Volume()):
@@ -138,7 +138,7 @@ class Place:
         for found in KIND.discover(cloud, seen=inventory, reach=Reach()):
             if found.ref.id == identity:
                 self.inventory = inventory
-                return found
+                return KIND.complete(cloud, found)
         raise AssertionError("it is not listed")
 
     def arrived(self, resource: Resource, made: str) -> Resource:
