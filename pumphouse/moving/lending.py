@@ -58,8 +58,8 @@ class CreateServer(Create):
         try:
             return super()._create(cloud, want)
         except errors.BadRequest as refused:
-            # The one who lent the same key before us has just taken it back; a third may have lent it again.
-            if lent is None and "key" in refused.message.lower():
+            # Another one who had lent the same key has just taken it back; a third may have lent it again.
+            if "key" in refused.message.lower() and (lent is None or not _has_key(cloud, keypair)):
                 raise KeyBusy from refused
             raise
         finally:
@@ -83,6 +83,9 @@ class CreateServer(Create):
     def _lend(self, cloud: CloudAPI, keypair: Mapping[str, Any]) -> JournalEntry | None:
         """Give the operator's user the key. None if the user has it already."""
         journal, name = self.context.journal, str(keypair["name"])
+        if not journal.open_entries(self.item.ref, ReturnKey.name) and _has_key(cloud, keypair):
+            # Without an intent: after a crash nobody could tell an own key from a lent one.
+            return None
         detail = {"name": name}
         entry = journal.intend(self.item.ref, ReturnKey.name, Side.DESTINATION, detail=detail, temporary=True)
         body = {part: keypair[part] for part in ("name", "type", "public_key")}

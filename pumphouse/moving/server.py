@@ -32,6 +32,8 @@ _REST = {
     "SHELVED_OFFLOADED": "shelve",
 }
 """What brings an active server to a state of rest."""
+_ASLEEP = frozenset({3, 4, 7})
+"""Power states, paused, off and suspended, in which no guest runs whatever the status says."""
 _ALIKE = {"SHELVED": {"SHELVED", "SHELVED_OFFLOADED"}, "SHELVED_OFFLOADED": {"SHELVED", "SHELVED_OFFLOADED"}}
 """Whether and when a shelved server leaves its host is a setting of each cloud."""
 _SET_LATER = frozenset({"locked", "locked_reason"})
@@ -97,6 +99,10 @@ class ServerStep(Step):
         target = str(found["status"])
         identity = self.item.ref.id
         now = self._settled(identity)
+        if now == "ACTIVE" and self.here().get("OS-EXT-STS:power_state") in _ASLEEP:
+            # Shutting down was cut short after it had called a resting guest active.
+            self.act(Side.SOURCE, identity, "os-stop")
+            now = self._settled(identity, {"SHUTOFF"})
         if now == target or now in _ALIKE.get(target, ()):
             return
         wake = {"SUSPENDED": "resume", "PAUSED": "unpause", "SHUTOFF": "os-start"}

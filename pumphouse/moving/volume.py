@@ -46,7 +46,7 @@ class Temporary(Step):
 
 
 class OnSource(Temporary):
-    """Makes a snapshot or a volume on the source, in the operator's own project, of a volume in use."""
+    """Makes a snapshot or a volume on the source, of a volume in use."""
 
     writes = Side.SOURCE
     kind: ClassVar[str]
@@ -98,11 +98,16 @@ class OnSource(Temporary):
             time.sleep(min(settings.poll_interval, 1.0))
 
     def _find(self) -> str | None:
+        params = {"name": self.carrier(), **self.place()}
         for body in self.context.source.list(
-            Service.VOLUME, f"/{self.kind}s/detail", f"{self.kind}s", params={"name": self.carrier()}
+            Service.VOLUME, f"/{self.kind}s/detail", f"{self.kind}s", params=params
         ):
             return str(body["id"])
         return None
+
+    def place(self) -> dict[str, Any]:
+        """Where it is listed, unless in the operator's own project."""
+        return {}
 
 
 class Snapshot(OnSource):
@@ -114,6 +119,10 @@ class Snapshot(OnSource):
 
     def request(self) -> dict[str, Any]:
         return {"name": self.carrier(), "volume_id": self.item.ref.id, "force": True}
+
+    def place(self) -> dict[str, Any]:
+        """With its volume, which is the tenant's."""
+        return {"all_tenants": 1, "volume_id": self.item.ref.id}
 
 
 class Clone(OnSource):

@@ -240,6 +240,20 @@ def test_a_failure_half_way_brings_the_source_back(bench, place, quiesce):
     assert bench.destination.get(Service.NETWORK, f"/ports/{port}")["port"]["device_id"] == ""
 
 
+def test_a_server_whose_shutting_down_was_cut_short_runs_again(bench, place):
+    """Its status says that it is active already, its guest is still suspended."""
+    identity = place.boot()
+    resource = place.read(identity)
+    bench.carry(KIND, resource, until="shut_down")
+    bench.journal.intend(resource.ref, "shut_down", Side.SOURCE, detail={"status": "ACTIVE"})
+    reset = {"os-resetState": {"state": "active"}}
+    bench.source.post(Service.COMPUTE, f"/servers/{identity}/action", reset, up_to="2.96")
+    assert place.body(identity)["status"] == "ACTIVE"
+    bench.undo([KIND], {resource.ref: resource})
+    body = place.body(identity)
+    assert (body["status"], body["OS-EXT-STS:power_state"]) == ("ACTIVE", 1)
+
+
 def test_the_way_back_after_success_starts_the_source_again(bench, place):
     identity = place.boot()
     resource = place.read(identity)
@@ -330,6 +344,8 @@ def test_the_same_key_of_the_operator_is_used_and_kept(bench, place):
     made = bench.carry(KIND, resource)
     assert place.body(made, Side.DESTINATION)["key_name"] == name
     assert name in operators_keys(bench)
+    told = {entry.step for entry in bench.journal.entries}
+    assert "return_key" not in told, "a crash would have it taken for a lent one"
     Keypair().delete(bench.destination, f"{bench.destination.user_id}/{name}")
 
 

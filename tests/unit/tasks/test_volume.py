@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -134,6 +135,21 @@ def test_a_lost_attempt_is_found_by_its_marker(bench, make, project):
     cloud = bench.scoped(Side.DESTINATION, bench.there("project", project))
     first = KIND.create(cloud, step.want())
     assert KIND.find(cloud, step.want()) == first
+
+
+def test_a_snapshot_whose_answer_was_lost_is_found_with_its_volume(bench, make):
+    """It belongs to the tenant, not to the operator who asked for it."""
+    identity = make()
+    found = bench.read(KIND, identity, Side.SOURCE)
+    resource = replace(found, facts={**found.facts, "attachments": [{"server": "a"}]})
+    lost = bench.step(KIND, resource, "snapshot")
+    bench.journal.entries.clear()
+    bench.journal.intend(resource.ref, "snapshot", Side.SOURCE, temporary=True)
+    assert bench.step(KIND, resource, "snapshot") == lost
+    bench.journal.entries.clear()
+    bench.journal.intend(resource.ref, "snapshot", Side.SOURCE, temporary=True)
+    bench.undo([KIND], {resource.ref: resource})
+    gone(lambda: bench.source.get(Service.VOLUME, f"/snapshots/{lost}"))
 
 
 def volume(**changes: Any) -> Resource:
