@@ -71,6 +71,10 @@ test: venv ## Run the tests but for the slow ones (PYTEST_ARGS="-k name" for som
 test-slow: venv ## Run the tests that take long, as CI does besides
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) -m slow $(PYTEST_ARGS)
 
+.PHONY: test-crash
+test-crash: venv ## Kill and pause migrations at every request (see doc/contributor/testing.rst)
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) -p no:randomly --matrix=all tests/matrix/test_crash.py $(PYTEST_ARGS)
+
 .PHONY: coverage
 coverage: venv ## Run the tests and show what they do not reach
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --cov --cov-report=term $(PYTEST_ARGS)

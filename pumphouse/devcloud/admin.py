@@ -37,14 +37,11 @@ def clear_faults(cloud: DevCloud, request: ApiRequest) -> None:
 
 @ADMIN.route("POST", "/holds", status=201)
 def set_hold(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
-    """``{"nth": N, "when": "before" | "after", "method": ..., "path": ...}``: hold the Nth write from now on.
-
-    Only writes of the method and with a path that the glob matches count, where these are given.
-    """
+    """``{"nth": N, "when": "before" | "after", "kind": ...}``: hold the Nth write (of a kind) from now on."""
     options = request.json_object()
-    kind = {name: str(options[name]) for name in ("method", "path") if name in options}
+    nth, when, kind = options.get("nth", 1), options.get("when", "before"), str(options.get("kind", ""))
     try:
-        cloud.holds.set(int(options.get("nth", 1)), options.get("when", "before"), **kind)
+        cloud.holds.set(int(nth), when, kind=kind)
     except (TypeError, ValueError) as error:
         raise bad_request(str(error)) from error
     return cloud.holds.status()

@@ -93,13 +93,14 @@ class Dispatcher:
             cloud.counts.request(request.kind)
         writes = request.method not in ("GET", "HEAD", "OPTIONS") and request.path.rstrip("/") != TOKEN_PATH
         nth = cloud.counts.begin_write() if writes else None
-        if nth is not None and not cloud.holds.wait(nth, "before", request.method, request.path):
+        written = request.method, request.path, request.kind
+        if nth is not None and not cloud.holds.wait(nth, "before", *written):
             return Response(wire=Wire.RESET)
         injection = cloud.faults.match(request.method, request.path, request.kind)
         response = self._with_injection(request, injection)
         if writes:
-            cloud.counts.write(request.method, request.path, response.status)
-        if nth is not None and not cloud.holds.wait(nth, "after", request.method, request.path):
+            cloud.counts.write(*written, response.status)
+        if nth is not None and not cloud.holds.wait(nth, "after", *written):
             response.wire = Wire.RESET
         return response
 

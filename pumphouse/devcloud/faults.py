@@ -147,16 +147,12 @@ When = Literal["before", "after"]
 class _Hold:
     nth: int
     when: str
-    method: str
-    path: str
+    kind: str
     seen: int = 0
     write: int = 0
     """The number of the write that is the one, once it has come."""
     held: dict[str, Any] | None = None
     dropped: bool = False
-
-    def matches(self, method: str, path: str) -> bool:
-        return self.method in ("*", method) and fnmatch.fnmatchcase(path, self.path)
 
 
 class Holds:
@@ -166,18 +162,18 @@ class Holds:
         self._condition = threading.Condition()
         self._hold: _Hold | None = None
 
-    def set(self, nth: int, when: When = "before", *, method: str = "*", path: str = "*") -> None:
+    def set(self, nth: int, when: When = "before", *, kind: str = "") -> None:
         """Hold the ``nth`` write from now on (1 is the next); an older hold is released.
 
-        Counted are the writes with this method (``*``: any) and a path that the glob matches.
+        Counted are those of a kind, a name that :class:`Counts` has, or all.
         """
         if nth < 1 or when not in ("before", "after"):
             raise ValueError("'nth' is at least 1, 'when' is before or after")
         with self._condition:
-            self._hold = _Hold(nth=nth, when=when, method=method, path=path)
+            self._hold = _Hold(nth=nth, when=when, kind=kind)
             self._condition.notify_all()
 
-    def wait(self, write: int, when: str, method: str, path: str) -> bool:
+    def wait(self, write: int, when: str, method: str, path: str, kind: str) -> bool:
         """Called for every write, with its number since the start; blocks while it is the held one.
 
         False if it was dropped meanwhile: it must not be applied, or not be answered.
@@ -186,7 +182,7 @@ class Holds:
             hold = self._hold
             if hold is None:
                 return True
-            if when == "before" and hold.matches(method, path):
+            if when == "before" and hold.kind in ("", kind):
                 hold.seen += 1
                 if hold.seen == hold.nth:
                     hold.write = write
@@ -249,10 +245,10 @@ class Counts:
         with self._lock:
             self._requests[name] += 1
 
-    def write(self, method: str, path: str, status: int) -> None:
+    def write(self, method: str, path: str, kind: str, status: int) -> None:
         """Note a write that was answered."""
         with self._lock:
-            self._writes.append({"method": method, "path": path, "status": status})
+            self._writes.append({"method": method, "path": path, "kind": kind, "status": status})
 
     def reset(self) -> None:
         """Start again from nothing."""
@@ -268,6 +264,6 @@ class Counts:
 
     @property
     def writes(self) -> list[dict[str, Any]]:
-        """The writing requests in order: method, path, status."""
+        """The writing requests in order: method, path, kind, status."""
         with self._lock:
             return list(self._writes)

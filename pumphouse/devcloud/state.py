@@ -105,6 +105,7 @@ def _symbols(tables: Mapping[str, Table]) -> dict[str, str]:
                 if label not in ("", row_id) or row_id not in labels:
                     labels[row_id] = f"{name}:{label or row_id}"
                     contents[row_id] = _stable(table, row)
+    labels = {row_id: _named(row_id, label, labels) for row_id, label in labels.items()}
     groups = _grouped(labels)
     colours = dict(labels)
     if any(len(group) > 1 for group in groups.values()):
@@ -121,6 +122,11 @@ def _symbols(tables: Mapping[str, Table]) -> dict[str, str]:
             for number, row_id in enumerate(sorted(group, key=lambda one: colours[one]), start=1):
                 symbols[row_id] = f"{label}#{number}"
     return symbols
+
+
+def _named(row_id: str, label: str, labels: Mapping[str, str]) -> str:
+    """The label with the labels of others, whose ids are in it: a project's has its domain's."""
+    return _ID.sub(lambda one: one[0] if one[0] == row_id else labels.get(one[0], one[0]), label)
 
 
 def _grouped(labels: Mapping[str, str]) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -44,6 +45,11 @@ class Process:
         self._output = output
         self.pid = int(self._lines.readline())
         self._status: int | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._status is None and not select.select([self._connection], [], [], 0)[0]
 
     @property
     def output(self) -> str:
@@ -82,13 +88,21 @@ class Zygote:
         assert self._process.stdout.readline() == "ready\n"
         self._count = 0
 
-    def start(self, *words: str, environment: Mapping[str, str]) -> Process:
-        """A new process of ``pumphouse`` with these words."""
+    def start(self, *words: str, environment: Mapping[str, str], commits: int = 0) -> Process:
+        """A new process of ``pumphouse`` with these words.
+
+        :param commits: it dies, as by SIGKILL, when it is about to commit so many transactions; 0: it lives.
+        """
         self._count += 1
         output = self._directory / f"output-{self._count}"
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(str(self._path))
-        request = {"words": words, "environment": dict(environment), "output": str(output)}
+        request = {
+            "words": words,
+            "environment": dict(environment),
+            "output": str(output),
+            "commits": commits,
+        }
         connection.sendall(f"{json.dumps(request)}\n".encode())
         return Process(connection, output)
 
@@ -142,6 +156,10 @@ class Pair:
         """Source and destination."""
         return self.source, self.destination
 
+    def cloud(self, name: str) -> DevCloud:
+        """One of them."""
+        return {cloud.name: cloud for cloud in self.clouds}[name]
+
     def close(self) -> None:
         """End all processes, and the clouds."""
         self.kill()
@@ -172,10 +190,10 @@ class Pair:
 
     # -- the command line
 
-    def start(self, *words: str) -> Process:
-        """Start ``pumphouse`` with these words."""
+    def start(self, *words: str, commits: int = 0) -> Process:
+        """Start ``pumphouse`` with these words; see :meth:`Zygote.start`."""
         words = ("--config-file", str(self._directory / "pumphouse.conf"), *words)
-        process = self._zygote.start(*words, environment=self._environment)
+        process = self._zygote.start(*words, environment=self._environment, commits=commits)
         self._running.append(process)
         return process
 
@@ -185,10 +203,6 @@ class Pair:
         ended = process.wait()
         assert status is None or ended == status, f"{' '.join(words)} ended with {ended}:\n{process.output}"
         return process
-
-    def migrate(self, *more: str) -> Process:
-        """Start to migrate the tenant."""
-        return self.start("migrate", "tenant", TENANT, "--yes", "--progress", "none", *more)
 
     def kill(self) -> None:
         """Kill what still runs, with SIGKILL. A request that is held never comes to anything further."""
@@ -200,6 +214,15 @@ class Pair:
             cloud.faults.clear()
 
     # -- the clouds
+
+    @contextmanager
+    def slow(self, seconds: float) -> Iterator[None]:
+        """Changes that begin meanwhile take so long."""
+        for cloud in self.clouds:
+            cloud.timings.update(dict.fromkeys(QUICK, seconds))
+        yield
+        for cloud in self.clouds:
+            cloud.timings.update(QUICK)
 
     def states(self) -> States:
         """What both clouds hold once they are calm."""

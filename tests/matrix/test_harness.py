@@ -8,6 +8,7 @@ import signal
 from pumphouse.registry import Registry
 
 from .harness import TENANT
+from .reference import MIGRATE, ROLL_BACK
 
 
 def test_the_tenant_has_every_type_of_resource(pair):
@@ -17,7 +18,7 @@ def test_the_tenant_has_every_type_of_resource(pair):
 
 def test_a_pair_comes_back_to_what_it_was(pair):
     before = pair.states()
-    assert pair.migrate().wait() == 0
+    pair.run(*MIGRATE)
     migrated = pair.states()
     assert migrated != before
     moment = pair.save()
@@ -26,17 +27,17 @@ def test_a_pair_comes_back_to_what_it_was(pair):
     assert "m-" not in pair.run("migration", "list").output
     pair.restore(moment)
     assert pair.states() == migrated
-    pair.run("migration", "rollback", "last", "--yes")
+    pair.run(*ROLL_BACK)
     assert pair.states() == before
 
 
 def test_a_process_is_killed_while_its_request_is_held_and_the_request_comes_to_nothing(pair):
     before = pair.states()
-    pair.destination.holds.set(1, "before", method="POST", path="*/projects")
-    process = pair.migrate()
+    pair.destination.holds.set(1, "before", kind="POST /identity/v3/projects")
+    process = pair.start(*MIGRATE)
     pair.destination.holds.wait_held()
     pair.kill()
     assert process.wait() == -signal.SIGKILL
     assert "projects:shop" not in str(pair.states()["destination"])
-    pair.run("migration", "rollback", "last", "--yes")
+    pair.run(*ROLL_BACK)
     assert pair.states() == before

@@ -1,15 +1,16 @@
 """Processes of ``pumphouse`` that have imported everything already: a start costs a fork, not seconds.
 
 ``zygote.py SOCKET`` forks one for each connection to the socket. The client sends one line of JSON with
-``words``, ``environment`` and ``output`` (a file). The answers are two lines: the process's id, and, when it
-has ended, its exit status as ``subprocess`` has it. What is forked is an ordinary process, which may be
-killed. The zygote ends when its standard input does.
+``words``, ``environment``, ``output`` (a file) and ``commits``. The answers are two lines: the process's id,
+and, when it has ended, its exit status as ``subprocess`` has it. What is forked is a process like others, and
+may be killed. The zygote ends when its standard input does.
 """
 
 from __future__ import annotations
 
 import gc
 import importlib
+import itertools
 import json
 import os
 import pkgutil
@@ -76,6 +77,8 @@ def become(request: dict[str, Any]) -> None:
         for here, there in ((nothing, 0), (output, 1), (output, 2)):
             os.dup2(here, there)
         os.environ.update(request["environment"])
+        if request["commits"]:
+            die_at_commit(request["commits"])
         try:
             status = main(request["words"])
         except SystemExit as ended:
@@ -84,6 +87,18 @@ def become(request: dict[str, Any]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status if isinstance(status, int) else int(status is not None))
+
+
+def die_at_commit(number: int) -> None:
+    """End this process, as SIGKILL does, when it is about to commit its nth transaction."""
+    import sqlalchemy as sa
+
+    numbers = itertools.count(1)
+
+    @sa.event.listens_for(sa.Engine, "commit")
+    def count(_connection: sa.Connection) -> None:
+        if next(numbers) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -142,8 +142,8 @@ def test_requests_and_writes_are_counted(cloud, admin):
     assert found["writes"] == 2, "taking a token is no write"
     written = admin("GET", "/_devcloud/writes")[1]["writes"]
     assert written == [
-        {"method": "POST", "path": PROJECTS, "status": 201},
-        {"method": "POST", "path": PROJECTS, "status": 409},
+        {"method": "POST", "path": PROJECTS, "kind": f"POST {PROJECTS}", "status": 201},
+        {"method": "POST", "path": PROJECTS, "kind": f"POST {PROJECTS}", "status": 409},
     ]
 
 
@@ -153,7 +153,7 @@ def test_tokens_expire_by_order(admin):
 
 
 def test_writes_of_one_kind_can_be_counted_for_a_hold(cloud, admin, http_client):
-    cloud.holds.set(2, "before", method="POST", path="/identity/*/projects")
+    cloud.holds.set(2, "before", kind="POST /identity/v3/projects")
     other = http_client().login()
     thread = threading.Thread(
         target=lambda: [

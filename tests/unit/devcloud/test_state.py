@@ -90,3 +90,10 @@ def test_changes_come_due_in_order_and_chains_keep_their_pace(make_cloud):
 def test_a_seed_makes_ids_repeatable(make_cloud):
     first, second, other = (make_cloud(f"c{n}", seed=seed) for n, seed in enumerate((1, 1, 2)))
     assert first.new_id() == second.new_id() != other.new_id()
+
+
+def test_a_project_is_named_by_its_domains_name(cloud, conn):
+    domain = conn.identity.create_domain(name="corp")
+    conn.identity.create_project(name="shop", domain_id=domain.id)
+    (shop,) = [row for row in cloud.state()["tables"]["projects"] if row["name"] == "shop"]
+    assert shop["id"] == "projects:domains:corp/shop"

@@ -1,0 +1,132 @@
+"""What an undisturbed migration does: its writes, its steps, and the end that others must come to."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pumphouse.devcloud import DevCloud
+
+from .harness import TENANT, Moment, Pair, States
+
+MIGRATE = ("migrate", "tenant", TENANT, "--yes")
+RESUME = ("migration", "resume", "last")
+ROLL_BACK = ("migration", "rollback", "last", "--yes")
+ALONE = ("--jobs", "1")
+"""One step at a time, so that the writes of one kind come in about the same order each time."""
+
+TOLD = ("--progress", "json")
+
+
+@dataclass(frozen=True, order=True)
+class Write:
+    """The nth writing request of one kind that a run sends to a cloud.
+
+    The requests of one kind come in an order of their own, but which kind comes next is up to the moment: a
+    number among all would not name the same request twice.
+    """
+
+    cloud: str
+    kind: str
+    nth: int
+
+    def __str__(self) -> str:
+        kind = re.sub(r"{.*?}", "id", re.sub(r"/v[0-9.]+", "", self.kind))
+        return f"{self.cloud}-{kind.replace(' ', '-')}-{self.nth}"
+
+
+@dataclass(frozen=True, order=True)
+class Begun:
+    """The nth step of this name, for a resource of this type and name, that a run begins."""
+
+    type: str
+    name: str
+    step: str
+    nth: int
+
+    def __str__(self) -> str:
+        return re.sub(r"[^\w.-]+", "_", f"{self.type}-{self.name}-{self.step}-{self.nth}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """One migration that nothing disturbed, and its roll-back."""
+
+    before: States
+    migrated: States
+    moment: Moment
+    """Right after the migration."""
+    writes: tuple[Write, ...]
+    undo_writes: tuple[Write, ...]
+    steps: tuple[Begun, ...]
+
+    @property
+    def slow_writes(self) -> tuple[Write, ...]:
+        """Those that ask for something that a cloud does in its own time."""
+        return tuple(write for write in self.writes if re.search(" /(compute|volume|image)/", write.kind))
+
+
+def make_reference(pair: Pair) -> Reference:
+    """Migrate the tenant and take it back."""
+    pair.restore(pair.begin)
+    before = pair.states()
+    shown = pair.run(*MIGRATE, *ALONE, *TOLD).output
+    writes = tuple(write for cloud in pair.clouds for write in _writes(cloud))
+    migrated, moment = pair.states(), pair.save()
+    for cloud in pair.clouds:
+        cloud.counts.reset()
+    pair.run(*ROLL_BACK, *ALONE)
+    assert differences(before, pair.states()) == []
+    return Reference(
+        before=before,
+        migrated=migrated,
+        moment=moment,
+        writes=writes,
+        undo_writes=tuple(write for cloud in pair.clouds for write in _writes(cloud)),
+        steps=tuple(steps_begun(shown)),
+    )
+
+
+def _writes(cloud: DevCloud) -> Iterator[Write]:
+    counts: Counter[str] = Counter()
+    for kind in (write["kind"] for write in cloud.counts.writes):
+        counts[kind] += 1
+        yield Write(cloud.name, kind, counts[kind])
+
+
+def steps_begun(output: str) -> Iterator[Begun]:
+    """The steps that a run with ``--progress json`` has begun, in their order, as far as told whole."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for line in output.splitlines(keepends=True):
+        if line.startswith("{") and line.endswith("}\n"):
+            event = json.loads(line)
+            if event["kind"] == "step_changed" and event["state"] == "RUNNING":
+                what = event["resource"].partition(":")[0], event["name"], event["step"]
+                counts[what] += 1
+                yield Begun(*what, counts[what])
+
+
+def differences(expected: States, found: States) -> list[str]:
+    """What one has and the other has not, a line each; nothing if they are equal."""
+    lines: list[str] = []
+    for sign, these, those in (("-", expected, found), ("+", found, expected)):
+        for cloud, state in these.items():
+            other = set(_facts(those[cloud]))
+            lines += [f"{sign} {cloud} {fact}" for fact in _facts(state) if fact not in other]
+    return lines
+
+
+def _facts(state: States) -> list[str]:
+    rows = [
+        (name, json.dumps(row, sort_keys=True)) for name, table in state["tables"].items() for row in table
+    ]
+    rows += [(name, json.dumps(file)) for name, file in state["files"].items()]
+    counts: Counter[tuple[str, str]] = Counter()
+    facts: list[str] = []
+    for row in rows:
+        counts[row] += 1
+        facts.append(f"{row[0]} {row[1]}" + (f" (no. {counts[row]})" if counts[row] > 1 else ""))
+    return facts
