@@ -155,6 +155,9 @@ class Api:
     listen: str = option(
         "127.0.0.1:8775", "Where it listens: HOST:PORT, [IPv6]:PORT, or unix:/path/to/socket."
     )
+    migrations: int = option(
+        4, "How many migrations are carried out at the same time; others wait.", min=1, max=64
+    )
     followers: int = option(
         256, "How many may follow events at the same time; each holds a thread.", min=1, max=4096
     )

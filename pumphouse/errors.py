@@ -18,6 +18,7 @@
     │   ├── InvalidRequest            a request to the API is not as documented
     │   ├── LoginRequired             the API does not know who asks
     │   ├── NotPermitted              the API's policy does not let this user do this
+    │   ├── TooMany                   the API is asked for more at the same time than it gives
     │   └── KeyReused                 an idempotency key came before, with another request
     ├── PlanBlocked                   the plan has blocked resources (exit status 4)
     ├── CloudError                    a cloud refused or failed a request (exit status 2: nothing was written)
@@ -190,6 +191,13 @@ class NotPermitted(UsageError):
 
     http_status = 403
     advice = "Ask for the role, or use an account that has it."
+
+
+class TooMany(UsageError):
+    """The API is asked for more at the same time than it gives."""
+
+    http_status = 429
+    advice = "Try again a little later."
 
 
 class KeyReused(UsageError):

@@ -90,5 +90,30 @@ class Noted(Event):
     text: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class RequestFailed(Event):
+    """What was asked for could not be begun. ``request`` is what: run, retry, cancel, rollback or verify."""
+
+    request: str
+    error: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audited(Event):
+    """Somebody has asked for something over the API, and it was granted.
+
+    ``who`` is the user as the API knows them, ``address`` is where they are. ``operation`` is the name in the
+    OpenAPI document, ``path`` and ``status`` are of the request. ``migration`` is empty for what concerns
+    none.
+    """
+
+    migration: str = ""
+    who: str
+    operation: str
+    path: str
+    status: int
+    address: str = ""
+
+
 Listener = Callable[[Event], None]
 """Takes each event, in order. Must not block and must not raise."""

@@ -10,19 +10,29 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
 from pumphouse import __version__
-from pumphouse.api import health, problems, v1
+from pumphouse.api import health, problems, stream, v1
 from pumphouse.api.problems import Problem
 from pumphouse.api.routes import EXTENSION
-from pumphouse.api.v1 import clouds, events, migrations, plans, reports, types
+from pumphouse.api.v1 import actions, clouds, events, migrations, plans, reports, types
 from pumphouse.service import Pumphouse
 
 LARGEST_BODY = 4 * 1024 * 1024
 """Bytes of a request's body. Override files are the largest of them."""
-VERSION_ONE = (clouds.routes, types.routes, plans.routes, migrations.routes, reports.routes, events.routes)
+VERSION_ONE = (
+    clouds.routes,
+    types.routes,
+    plans.routes,
+    migrations.routes,
+    actions.routes,
+    reports.routes,
+    events.routes,
+)
 
 
 def create_app(service: Pumphouse, *, blueprints: Iterable[Blueprint] = ()) -> OpenAPI:
     """The application on these use cases, which must stay open for as long as it serves.
+
+    Close its feed (:func:`pumphouse.api.stream.feed_of`) before them.
 
     :param blueprints: what is served besides the API, such as a dashboard.
     """
@@ -40,6 +50,7 @@ def create_app(service: Pumphouse, *, blueprints: Iterable[Blueprint] = ()) -> O
     # Threads share them, so they are there before the first request.
     _ = service.store, service.registry, service.clouds, service.snapshots
     app.extensions[EXTENSION] = service
+    stream.install(app, service.feed(events.frame), most=service.config.api.followers)
     problems.install(app)
     for routes in VERSION_ONE:
         app.register_api(routes)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from pumphouse.api.app import create_app
 from pumphouse.api.listen import Address, address_of
 from pumphouse.api.server import Server
+from pumphouse.api.stream import feed_of
 from pumphouse.config import Config
 from pumphouse.errors import BadConfig
 from pumphouse.service import Pumphouse
@@ -19,15 +19,20 @@ class Host:
 
     def __init__(self, config: Config) -> None:
         self._service = Pumphouse.open(config)
-        self._stopping = threading.Event()
-        self.wsgi: Callable[..., Any] = create_app(self._service)
+        app = create_app(self._service)
+        self._feed = feed_of(app)
+        self.wsgi: Callable[..., Any] = app
+        self._supervisor = self._service.supervise(at_once=config.api.migrations)
+        self._supervisor.start()
 
     def stopping(self) -> None:
         """Begin to stop; once is enough."""
-        self._stopping.set()
+        self._supervisor.stop()
+        self._feed.close()
 
     def close(self) -> None:
         """Wait until all has stopped, and close the store."""
+        self._supervisor.close()
         self._service.close()
 
 

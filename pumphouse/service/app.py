@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Self
 from pumphouse import errors
 from pumphouse.model import Inventory, Scope
 from pumphouse.store.events import EventRecord
-from pumphouse.store.migrations import MigrationRecord, Request
+from pumphouse.store.migrations import MigrationRecord, Request, RequestKey
 from pumphouse.store.opening import Store, open_store
 from pumphouse.store.plans import PlanRecord
 from pumphouse.store.states import MigrationState
 from pumphouse.store.units import UnitRecord
+from pumphouse.store.wishes import Wish
 
 if TYPE_CHECKING:
     # Imported where they are used: a listing starts without openstacksdk, TaskFlow and networkx.
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
     from pumphouse.plan.document import Plan
     from pumphouse.registry import Registry
     from pumphouse.report.model import Report
+    from pumphouse.service.feed import Feed
     from pumphouse.service.migrating import Migrating
     from pumphouse.service.planning import Planning
     from pumphouse.service.reading import Progress
     from pumphouse.service.snapshots import CloudRecord, Snapshot, Snapshots
     from pumphouse.service.steps import StepRecord, StepsOfAll
+    from pumphouse.service.supervisor import Supervisor
 
 
 class Pumphouse:
@@ -40,6 +43,7 @@ class Pumphouse:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._supervisor: Supervisor | None = None
 
     @classmethod
     def open(cls, config: Config) -> Pumphouse:
@@ -170,10 +174,22 @@ class Pumphouse:
             progress=progress or quiet,
         )
 
-    def start(self, plan: Plan, *, check_fresh: bool, name: str = "") -> MigrationRecord:
+    def start(
+        self,
+        plan: Plan,
+        *,
+        check_fresh: bool,
+        name: str = "",
+        options: Mapping[str, Any] | None = None,
+        wanted: bool = False,
+        key: RequestKey | None = None,
+    ) -> MigrationRecord:
         """Record a migration that will carry out a plan. Writes nothing to any cloud.
 
         :param check_fresh: plan again and refuse if the clouds have changed since.
+        :param options: choices otherwise than configured: ``quiesce``, ``passwords`` and ``jobs``.
+        :param wanted: whether a supervisor shall carry it out.
+        :param key: of the request; the same request again gives the same migration.
         :raises pumphouse.errors.PlanBlocked: the plan has blocked resources.
         :raises pumphouse.errors.StalePlan: the clouds have changed.
         """
@@ -182,14 +198,22 @@ class Pumphouse:
         plan.require_unblocked()
         if check_fresh:
             plan = self._planning.require_fresh(plan)
-        return self.store.migrations.create(
+        record = self.store.migrations.create(
             name=name or str(plan.scope),
             plan_id=plan.id,
             source=plan.source,
             destination=plan.destination,
             subjects=subjects(plan),
-            options=self._options(),
+            options={**self._options(), **(options or {})},
+            wanted=Wish.RUN if wanted else None,
+            key=key,
         )
+        self._look()
+        return record
+
+    def made_by(self, key: RequestKey) -> MigrationRecord | None:
+        """The migration that the same request has made before. Raises KeyReused."""
+        return self.store.migrations.of_key(key)
 
     def plans(self, *, limit: int = 50, marker: str | None = None) -> list[PlanRecord]:
         """Plans, newest first; those that come after the one whose id is ``marker``."""
@@ -260,8 +284,71 @@ class Pumphouse:
         """Take back everything that a migration did, on both clouds."""
         return self._migrating(migration_id, jobs, listener, control).roll_back()
 
+    def feed(self, form: Callable[[EventRecord], bytes]) -> Feed:
+        """All events as they come, for any number of followers. Close it before this.
+
+        :param form: puts an event into the form in which it is sent.
+        """
+        from pumphouse.service.feed import Feed
+
+        return Feed(self.store.events, form=form)
+
+    def supervise(self, *, at_once: int) -> Supervisor:
+        """A supervisor of this process, which does what is wanted. Close it before this.
+
+        :param at_once: how many migrations it carries out at the same time.
+        """
+        from pumphouse.service.supervisor import Supervisor
+
+        self._supervisor = Supervisor(self, at_once=at_once)
+        return self._supervisor
+
+    def fulfil(self, record: MigrationRecord, *, control: Control) -> None:
+        """Do what is wanted of a migration, in this process, until it ends or pauses."""
+        from pumphouse.service.migrating import Migrating
+
+        if record.request is Request.PAUSE or (
+            record.request and record.state is MigrationState.ROLLING_BACK
+        ):
+            self.pause(record.id)  # the process that was asked has died
+            return
+        jobs = record.options.get("jobs") or self.config.engine.jobs
+        work = Migrating(self, record, jobs=jobs, listener=None, control=control, fulfils=True)
+        match record.request or record.wanted:
+            case Wish.CANCEL | Request.CANCEL:
+                work.cancel()
+            case Wish.ROLLBACK:
+                work.roll_back()
+            case Wish.VERIFY:
+                work.prove()
+            case Wish.RETRY if not (record.state.active or record.state is MigrationState.PAUSED):
+                work.retry(self._planning.again)
+            case _:
+                work.resume()
+
+    def want(self, migration_id: str, what: Wish) -> MigrationRecord:
+        """Have a supervisor do something with a migration.
+
+        :raises pumphouse.errors.WrongState: its state does not allow it.
+        :raises pumphouse.errors.MigrationBusy: a living process is at work on it.
+        """
+        record = self.migration(migration_id)
+        if what is Wish.CANCEL and (record.state is MigrationState.PLANNED or self._alive(record)):
+            return self.cancel(record.id)
+        record = self.store.wishes.make(record.id, what)
+        self._look()
+        return record
+
     def pause(self, migration_id: str) -> MigrationRecord:
-        """Ask the process that runs it to stop in order; do it here if none does."""
+        """Ask the process that runs it to stop in order; do it here if none does.
+
+        What a supervisor has not begun yet it will not begin.
+        """
+        record = self.migration(migration_id)
+        if record.wanted is not None and not self._alive(record):
+            record = self.store.wishes.drop(record.id)
+            if record.state is not MigrationState.RUNNING:
+                return record
         return self._ask(migration_id, Request.PAUSE, MigrationState.PAUSED)
 
     def cancel(self, migration_id: str) -> MigrationRecord:
@@ -347,6 +434,11 @@ class Pumphouse:
 
     # -- inside
 
+    def _look(self) -> None:
+        """Have this process's supervisor, if there is one, look for what is wanted."""
+        if self._supervisor is not None:
+            self._supervisor.look()
+
     def _migrating(
         self, migration_id: str, jobs: int | None, listener: Listener | None, control: Control | None
     ) -> Migrating:
@@ -377,9 +469,7 @@ class Pumphouse:
     @staticmethod
     def _alive(record: MigrationRecord) -> bool:
         """Whether a living process is at work on it."""
-        return record.owner is not None and record.owner.alive(
-            heartbeat_at=record.heartbeat_at, now=datetime.now(UTC)
-        )
+        return record.at_work(datetime.now(UTC))
 
     def _options(self) -> Mapping[str, Any]:
         """The choices that the migration keeps to, also when it is resumed under another configuration."""

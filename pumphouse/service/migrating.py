@@ -38,7 +38,11 @@ if TYPE_CHECKING:
 
 
 class Migrating:
-    """The work on one migration, while this process has it."""
+    """The work on one migration, while this process has it.
+
+    :param fulfils: whether it does what is wanted of the migration in the store, which then stays wanted
+        until it is done.
+    """
 
     def __init__(
         self,
@@ -48,6 +52,7 @@ class Migrating:
         jobs: int,
         listener: Listener | None,
         control: Control,
+        fulfils: bool = False,
     ) -> None:
         self._app = app
         self._store = app.store
@@ -55,6 +60,7 @@ class Migrating:
         self._jobs = jobs
         self._listener = listener
         self._control = control
+        self._fulfils = fulfils
 
     # -- use cases
 
@@ -201,7 +207,7 @@ class Migrating:
         ]
         clouds = self._app.clouds
         source, destination = clouds.open(record.source), clouds.open(record.destination)
-        epoch = migrations.take(record.id, Owner.this_process())
+        epoch = migrations.take(record.id, Owner.this_process(), fulfils=self._fulfils)
         try:
             if plan is not None:
                 record = migrations.set_plan(record.id, plan.id, epoch=epoch)

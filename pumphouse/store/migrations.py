@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from pumphouse.errors import Fenced, MigrationBusy, WrongState
+from pumphouse.errors import Fenced, KeyReused, MigrationBusy, WrongState
 from pumphouse.store.database import Database, retried
 from pumphouse.store.models import MigrationRow
 from pumphouse.store.names import EARLIER_PLANS, find_id, following, new_id
@@ -49,8 +49,23 @@ class MigrationRecord:
     heartbeat_at: datetime | None
     epoch: int
     request: Request | None
+    wanted: str | None
+    """What a supervisor shall do with it: a :class:`pumphouse.store.wishes.Wish`."""
+    wanted_at: datetime | None
     reason: str
     summary: Mapping[str, Any] | None
+
+    def at_work(self, now: datetime) -> bool:
+        """Whether a living process is at work on it."""
+        return self.owner is not None and self.owner.alive(heartbeat_at=self.heartbeat_at, now=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestKey:
+    """What tells a request that is sent again from a new one: its key, and the digest of what it asks."""
+
+    key: str
+    digest: str
 
 
 class Migrations:
@@ -69,9 +84,19 @@ class Migrations:
         destination: str,
         subjects: Collection[str] = (),
         options: Mapping[str, Any] | None = None,
+        wanted: str | None = None,
+        key: RequestKey | None = None,
     ) -> MigrationRecord:
-        """A new migration, PLANNED."""
+        """A new migration, PLANNED; or the one that the same request has made before.
+
+        :param wanted: what a supervisor shall do with it.
+        :raises KeyReused: another request with the same key has made one.
+        """
         with Session(self._database.writer) as session, session.begin():
+            known = None if key is None else _of_key(session, key)
+            if known is not None:
+                return record_of(known)
+            now = datetime.now(UTC)
             row = MigrationRow(
                 id=new_id("m"),
                 name=name[:255],
@@ -81,17 +106,28 @@ class Migrations:
                 destination=destination,
                 subjects=sorted(subjects),
                 options=dict(options or {}),
-                created_at=datetime.now(UTC),
+                created_at=now,
+                wanted=wanted,
+                wanted_at=now if wanted else None,
+                request_key=key.key if key else None,
+                request_digest=key.digest if key else None,
             )
             session.add(row)
             session.flush()
-            return _record(row)
+            return record_of(row)
+
+    @retried
+    def of_key(self, key: RequestKey) -> MigrationRecord | None:
+        """The migration that the same request has made before, if any. Raises KeyReused."""
+        with Session(self._database.reader) as session:
+            row = _of_key(session, key)
+            return None if row is None else record_of(row)
 
     @retried
     def get(self, id: str) -> MigrationRecord:
         """The migration. Raises UnknownMigration or AmbiguousName."""
         with Session(self._database.reader) as session:
-            return _record(_find(session, id))
+            return record_of(find_row(session, id))
 
     @retried
     def list(
@@ -122,8 +158,8 @@ class Migrations:
             query = query.where(MigrationRow.name.icontains(text, autoescape=True))
         with Session(self._database.reader) as session:
             if marker is not None:
-                query = query.where(following(MigrationRow, _find(session, marker)))
-            return tuple(map(_record, session.scalars(query)))
+                query = query.where(following(MigrationRow, find_row(session, marker)))
+            return tuple(map(record_of, session.scalars(query)))
 
     @retried
     def set_state(
@@ -143,7 +179,7 @@ class Migrations:
         :raises Fenced: another process has taken the migration over.
         """
         with Session(self._database.writer) as session, session.begin():
-            row = _locked(session, _find(session, id).id)
+            row = locked_row(session, find_row(session, id).id)
             _check_epoch(row, epoch)
             now = MigrationState(row.state)
             if (expect is not None and now not in expect) or (now is not state and state not in ALLOWED[now]):
@@ -155,32 +191,38 @@ class Migrations:
                 row.started_at = row.started_at or (datetime.now(UTC) if state.active else None)
                 row.ended_at = datetime.now(UTC) if state.ended else None
             row.state, row.reason = state, reason
-            return _record(row)
+            if state.ended or state is MigrationState.PAUSED:
+                row.wanted = _still_wanted(row, state, by_process=epoch is not None)
+                row.wanted_at = row.wanted_at if row.wanted else None
+            return record_of(row)
 
     @retried
     def set_plan(self, id: str, plan_id: str, *, epoch: int) -> MigrationRecord:
         """Go on with another plan of the same scope: a retry. Raises Fenced."""
         with Session(self._database.writer) as session, session.begin():
-            row = _locked(session, _find(session, id).id)
+            row = locked_row(session, find_row(session, id).id)
             _check_epoch(row, epoch)
             plans = [row.plan_id, *row.options.get(EARLIER_PLANS, ())]
             row.options = {**row.options, EARLIER_PLANS: plans}
             row.plan_id = plan_id
-            return _record(row)
+            return record_of(row)
 
     # -- the process at work
 
     @retried
-    def take(self, id: str, owner: Owner) -> int:
+    def take(self, id: str, owner: Owner, *, fulfils: bool = False) -> int:
         """Make ``owner`` the one process at work on it; the epoch that fences all earlier ones.
 
         A request that was left over is dropped.
 
+        :param fulfils: whether it does what is wanted of the migration. If not, nothing is wanted any longer:
+            somebody has taken it into their own hands.
+        :raises WrongState: what it was to fulfil is not wanted any longer.
         :raises MigrationBusy: a living process has it, or is at work on another migration of the same
             subjects between the same clouds; or it is new, and such another one has not ended.
         """
         with Session(self._database.writer) as session, session.begin():
-            found = _find(session, id)
+            found = find_row(session, id)
             # All between these clouds, in one order: two processes cannot pass this check at once.
             between = session.scalars(
                 sa.select(MigrationRow)
@@ -195,6 +237,10 @@ class Migrations:
                 _refuse_if_unfinished(other, found)
             found.owner_host, found.owner_pid, found.owner_started = owner.host, owner.pid, owner.started
             found.heartbeat_at, found.request = now, None
+            if not fulfils:
+                found.wanted = found.wanted_at = None
+            elif found.wanted is None:
+                raise WrongState(f"migration {found.id}: nothing is wanted of it any longer")
             found.epoch += 1
             return found.epoch
 
@@ -205,7 +251,7 @@ class Migrations:
         Due every few seconds, well within :data:`pumphouse.store.owner.FRESH`.
         """
         with Session(self._database.writer) as session, session.begin():
-            row = _locked(session, id)
+            row = locked_row(session, id)
             _check_epoch(row, epoch)
             row.heartbeat_at = datetime.now(UTC)
             return _request(row)
@@ -214,7 +260,7 @@ class Migrations:
     def release(self, id: str, epoch: int) -> None:
         """Let go of it. Does nothing when another process has it already."""
         with Session(self._database.writer) as session, session.begin():
-            row = _locked(session, id)
+            row = locked_row(session, id)
             if row.epoch == epoch:
                 row.owner_host = row.owner_pid = row.owner_started = row.heartbeat_at = None
 
@@ -222,17 +268,17 @@ class Migrations:
     def request(self, id: str, what: Request) -> MigrationRecord:
         """Ask the process at work to pause or cancel. Raises WrongState when the migration has ended."""
         with Session(self._database.writer) as session, session.begin():
-            row = _locked(session, _find(session, id).id)
+            row = locked_row(session, find_row(session, id).id)
             if MigrationState(row.state).ended:
                 raise WrongState(f"migration {row.id} has ended already: it is {row.state}")
             row.request = what
-            return _record(row)
+            return record_of(row)
 
     @retried
     def requested(self, id: str) -> Request | None:
         """What the process at work is asked to do."""
         with Session(self._database.reader) as session:
-            return _request(_find(session, id))
+            return _request(find_row(session, id))
 
     # -- what it came to
 
@@ -240,40 +286,60 @@ class Migrations:
     def set_summary(self, id: str, summary: Mapping[str, Any]) -> None:
         """Keep small JSON that lists and shows want: counts, times, bytes."""
         with Session(self._database.writer) as session, session.begin():
-            _locked(session, id).summary = dict(summary)
+            locked_row(session, id).summary = dict(summary)
 
     @retried
     def set_report(self, id: str, report: Mapping[str, Any]) -> None:
         """Keep the report's JSON."""
         with Session(self._database.writer) as session, session.begin():
-            _locked(session, id).report = dict(report)
+            locked_row(session, id).report = dict(report)
 
     @retried
     def report(self, id: str) -> dict[str, Any] | None:
         """The report's JSON; None before there is one."""
         with Session(self._database.reader) as session:
-            report: dict[str, Any] | None = _find(session, id).report
+            report: dict[str, Any] | None = find_row(session, id).report
             return report
+
+
+def _of_key(session: Session, key: RequestKey) -> MigrationRow | None:
+    row = session.scalars(sa.select(MigrationRow).where(MigrationRow.request_key == key.key)).first()
+    if row is not None and row.request_digest != key.digest:
+        raise KeyReused(f"another request with this key has made migration {row.id}")
+    return row
 
 
 def check_fence(session: Session, id: str, epoch: int) -> None:
     """Lock the migration until the transaction ends. Raises Fenced unless ``epoch`` is still its own."""
-    _check_epoch(_locked(session, id), epoch)
+    _check_epoch(locked_row(session, id), epoch)
 
 
-def _find(session: Session, id: str) -> MigrationRow:
+def find_row(session: Session, id: str) -> MigrationRow:
+    """A migration's row. Raises UnknownMigration or AmbiguousName."""
     newest = MigrationRow.created_at.desc()
     found = find_id(session, id, column=MigrationRow.id, newest=newest, what="migration")
     return session.get_one(MigrationRow, found)
 
 
-def _locked(session: Session, id: str) -> MigrationRow:
+def locked_row(session: Session, id: str) -> MigrationRow:
+    """A migration's row, locked until the transaction ends."""
     return session.get_one(MigrationRow, id, with_for_update=True, populate_existing=True)
 
 
 def _check_epoch(row: MigrationRow, epoch: int | None) -> None:
     if epoch is not None and row.epoch != epoch:
         raise Fenced(f"another process has taken migration {row.id} over ({_owner(row) or 'it has let go'})")
+
+
+def _still_wanted(row: MigrationRow, state: MigrationState, *, by_process: bool) -> str | None:
+    """What is still wanted of a migration that has stopped.
+
+    A pause that nobody asked for is the end of a process, and another one goes on. Had it been asked to
+    cancel just then, that is what the other one does.
+    """
+    if state.ended or not by_process or row.request == Request.PAUSE:
+        return None
+    return row.wanted and (row.request or row.wanted)
 
 
 def _refuse_if_busy(other: MigrationRow, wanted: MigrationRow, now: datetime) -> None:
@@ -317,7 +383,8 @@ def _request(row: MigrationRow) -> Request | None:
     return Request(row.request) if row.request else None
 
 
-def _record(row: MigrationRow) -> MigrationRecord:
+def record_of(row: MigrationRow) -> MigrationRecord:
+    """What a row says."""
     return MigrationRecord(
         id=row.id,
         name=row.name,
@@ -334,6 +401,8 @@ def _record(row: MigrationRow) -> MigrationRecord:
         heartbeat_at=row.heartbeat_at,
         epoch=row.epoch,
         request=_request(row),
+        wanted=row.wanted,
+        wanted_at=row.wanted_at,
         reason=row.reason,
         summary=row.summary,
     )

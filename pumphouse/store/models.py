@@ -90,6 +90,10 @@ class MigrationRow(Base):
     heartbeat_at: Mapped[datetime | None]
     epoch: Mapped[int] = mapped_column(default=0)
     request: Mapped[Word | None]
+    wanted: Mapped[Word | None] = mapped_column(index=True)
+    wanted_at: Mapped[datetime | None]
+    request_key: Mapped[str | None] = mapped_column(text(64), unique=True)
+    request_digest: Mapped[str | None] = mapped_column(text(64))
     reason: Mapped[Long] = mapped_column(default="")
     summary: Mapped[Small | None]
     report: Mapped[Packed | None] = mapped_column(deferred=True)

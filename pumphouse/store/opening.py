@@ -19,6 +19,7 @@ from pumphouse.store.journal import JournalTable, UnitJournal
 from pumphouse.store.migrations import MigrationRecord, Migrations
 from pumphouse.store.plans import Plans
 from pumphouse.store.units import Units
+from pumphouse.store.wishes import Wishes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class Store:
     ids: IdTable
     events: Events
     claims: ClaimTable
+    wishes: Wishes
 
     @property
     def engine(self) -> sa.Engine:
@@ -104,5 +106,6 @@ def open_store(url: str) -> Store:
         journal=JournalTable(database),
         ids=IdTable(database),
         events=Events(database),
+        wishes=Wishes(database),
         claims=ClaimTable(database),
     )

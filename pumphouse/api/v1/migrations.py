@@ -36,6 +36,10 @@ class Migration(Document):
     ended_at: datetime | None
     process: str | None = Field(description="The process that is at work on it.")
     request: str | None = Field(description="What that process is asked to do: `pause` or `cancel`.")
+    wanted: str | None = Field(
+        description="What waits to be done, or is being done until it ends: `run`, `retry`, `cancel`, "
+        "`rollback` or `verify`."
+    )
 
     @classmethod
     def fields_of(cls, record: MigrationRecord) -> dict[str, Any]:
@@ -53,6 +57,7 @@ class Migration(Document):
             "ended_at": record.ended_at,
             "process": str(record.owner) if record.owner else None,
             "request": record.request,
+            "wanted": record.wanted,
         }
 
 

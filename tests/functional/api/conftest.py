@@ -99,10 +99,15 @@ def serve(config_file: Path) -> Iterator[Callable[..., Served]]:
             served.process.stdout.close()
 
 
-def wait_for(condition: Callable[[], Any], *, seconds: float = 60) -> Any:
-    """What ``condition`` gives once that is true."""
-    until = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < until, "it took too long"
-        time.sleep(0.05)
-    return found
+@pytest.fixture
+def wait_for() -> Callable[..., Any]:
+    """What a condition gives once that is true."""
+
+    def wait(condition: Callable[[], Any], *, seconds: float = 150) -> Any:
+        until = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < until, "it took too long"
+            time.sleep(0.05)
+        return found
+
+    return wait

@@ -1,0 +1,168 @@
+"""Beginning migrations, and steering them. The work itself is done by the supervisor, never in a request."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from flask import url_for
+from pydantic import ConfigDict, Field, model_validator
+
+from pumphouse import errors
+from pumphouse.api.documents import Document, Id
+from pumphouse.api.routes import Answer, Reply, Routes, service
+from pumphouse.api.v1.migrations import OF_A_MIGRATION, Migration, MigrationPath
+from pumphouse.api.v1.plans import PLANNING, NewPlan
+from pumphouse.config import Passwords, Quiesce
+from pumphouse.store.migrations import MigrationRecord, RequestKey
+from pumphouse.store.wishes import Wish
+
+routes = Routes("actions", __name__, "Beginning migrations, and steering them.")
+
+ACCEPTED = Answer(
+    document=Migration,
+    status=202,
+    description="It will be done. The migration as it is now.",
+    headers={"Location": "Where the migration is."},
+)
+
+
+class MigrationOptions(Document):
+    """Choices of one migration that differ from the configured ones."""
+
+    quiesce: Quiesce | None = None
+    passwords: Passwords | None = None
+    jobs: Annotated[int, Field(ge=1, le=256)] | None = Field(
+        default=None, description="How many steps run at the same time."
+    )
+
+
+class NewMigration(Document):
+    """What to carry out: a plan that was made before, or one to be made now."""
+
+    plan_id: Id | None = Field(default=None, description="A plan's id, or the unique beginning of one.")
+    plan: NewPlan | None = Field(default=None, description="Make this plan, and carry it out.")
+    check_fresh: bool = Field(
+        default=True,
+        description="Plan the given plan's scope again, and refuse if the clouds have changed since.",
+    )
+    name: str = Field(default="", max_length=255, description="A name, to tell it from others.")
+    options: MigrationOptions = MigrationOptions()
+
+    @model_validator(mode="after")
+    def _one_plan(self) -> Self:
+        if (self.plan_id is None) == (self.plan is None):
+            raise ValueError("give either plan_id or plan")
+        return self
+
+
+class IdempotencyHeader(Document):
+    """What tells a request that is sent again from a new one."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    idempotency_key: str | None = Field(
+        default=None,
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="The same key with the same body gives the same migration, however often it is sent.",
+    )
+
+
+class Action(StrEnum):
+    """What can be asked of a migration."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    RETRY = "retry"
+    ROLLBACK = "rollback"
+    VERIFY = "verify"
+
+
+class NewAction(Document):
+    """What to do."""
+
+    action: Action
+
+
+_WISHES = {
+    Action.RESUME: Wish.RUN,
+    Action.CANCEL: Wish.CANCEL,
+    Action.RETRY: Wish.RETRY,
+    Action.ROLLBACK: Wish.ROLLBACK,
+    Action.VERIFY: Wish.VERIFY,
+}
+
+
+@routes.route_to(
+    "post",
+    "/migrations",
+    allow="migrations:create",
+    answer=ACCEPTED,
+    errors=(
+        *PLANNING,
+        errors.UnknownMigration,
+        errors.PlanBlocked,
+        errors.StalePlan,
+        errors.BadPlan,
+        errors.KeyReused,
+    ),
+)
+def create_migration(header: IdempotencyHeader, body: NewMigration) -> Reply:
+    """Carry out a plan.
+
+    Both clouds are read before the answer, so that what stands in the way is told at once; the rest is done
+    afterwards, also if this server is restarted meanwhile.
+    """
+    key = _key(header.idempotency_key, body)
+    return _accepted((service().made_by(key) if key else None) or _begin(body, key))
+
+
+@routes.route_to(
+    "post",
+    "/migrations/<migration_id>/actions",
+    allow="migrations:act",
+    answer=ACCEPTED,
+    errors=(*OF_A_MIGRATION, errors.WrongState, errors.MigrationBusy),
+)
+def act_on_migration(path: MigrationPath, body: NewAction) -> Reply:
+    """Pause, resume, cancel, retry, roll back or verify a migration.
+
+    Asked again, it changes nothing. What could not be begun afterwards is an event, and the migration's
+    reason.
+    """
+    if body.action is Action.PAUSE:
+        return _accepted(service().pause(path.migration_id))
+    return _accepted(service().want(path.migration_id, _WISHES[body.action]))
+
+
+def _begin(body: NewMigration, key: RequestKey | None) -> MigrationRecord:
+    plan = body.plan.plan() if body.plan else service().stored_plan(body.plan_id or "")
+    options: dict[str, Any] = body.options.model_dump(mode="json", exclude_none=True)
+    return service().start(
+        plan,
+        check_fresh=body.check_fresh and body.plan is None,
+        name=body.name,
+        options=options,
+        wanted=True,
+        key=key,
+    )
+
+
+def _key(given: str | None, body: NewMigration) -> RequestKey | None:
+    if given is None:
+        return None
+    return RequestKey(
+        key=hashlib.sha256(given.encode()).hexdigest(),
+        digest=hashlib.sha256(body.model_dump_json().encode()).hexdigest(),
+    )
+
+
+def _accepted(record: MigrationRecord) -> Reply:
+    return Reply(
+        document=Migration(**Migration.fields_of(record)),
+        headers={"Location": url_for("migrations.show_migration", migration_id=record.id)},
+    )

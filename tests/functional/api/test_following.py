@@ -1,0 +1,189 @@
+"""Following events over the API: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from pumphouse.events import Noted
+from pumphouse.service.feed import Feed
+from pumphouse.store.opening import open_store
+
+STREAM = {"Accept": "text/event-stream"}
+
+
+def events_in(lines):
+    """The (id, event) pairs of a stream's lines."""
+    number = None
+    for line in lines:
+        name, _, value = line.partition(": ")
+        if name == "id":
+            number = int(value)
+        elif name == "data":
+            yield number, json.loads(value)
+
+
+def read(url, *, after=0, until, last_event_id=None):
+    """The events of a stream, up to the first for which ``until`` is true."""
+    headers = STREAM | ({"Last-Event-ID": str(last_event_id)} if last_event_id else {})
+    with requests.get(url, params={"after": after}, headers=headers, stream=True, timeout=60) as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        found = []
+        for number, event in events_in(answer.iter_lines(decode_unicode=True)):
+            assert number == event["seq"]
+            found.append(event)
+            if until(event):
+                return found
+    return found
+
+
+@pytest.fixture
+def store(tmp_path):
+    with open_store(f"sqlite:///{tmp_path}/feed.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def make_feed(store):
+    feeds = []
+
+    def make(**options):
+        feeds.append(Feed(store.events, form=lambda one: b"%d" % one.seq, every=0.01, **options))
+        return feeds[-1]
+
+    yield make
+    for feed in feeds:
+        feed.close()
+
+
+def note(store, count, migration="m-1"):
+    store.events.append(
+        [Noted(migration=migration, resource="server:1", text=str(number)) for number in range(count)]
+    )
+
+
+def take(frames, count):
+    """The numbers of the next so many frames."""
+    found = []
+    while len(found) < count:
+        found += [one.seq for one in next(frames)]
+    return found
+
+
+@pytest.mark.parametrize("kept", [5, 1000])
+def test_a_follower_gets_every_event_once_and_in_order(store, make_feed, kept):
+    """Also one that comes later, or falls behind what the feed keeps."""
+    feed = make_feed(kept=kept)
+    note(store, 30)
+    first = feed.follow(after=0)
+    assert take(first, 30) == list(range(1, 31))
+    late = feed.follow(after=10)
+    assert take(late, 5)[0] == 11
+    for _ in range(10):
+        note(store, 7)
+    assert take(first, 70) == list(range(31, 101))
+    assert take(late, 70)[-1] >= 99
+    first.close()
+    late.close()
+
+
+def test_a_follower_of_one_migration_gets_its_events_only(store, make_feed):
+    feed = make_feed(kept=4)
+    note(store, 3, "m-1")
+    frames = feed.follow(after=0, migration="m-2", patience=0.05)
+    assert list(next(frames)) == []
+    note(store, 20, "m-1")
+    note(store, 2, "m-2")
+    note(store, 20, "m-1")
+    note(store, 1, "m-2")
+    found = []
+    while len(found) < 3:
+        found += [one.seq for one in next(frames)]
+    assert found == [24, 25, 46]
+    frames.close()
+
+
+def test_the_store_is_read_once_for_all_and_not_at_all_for_nobody(store, make_feed, monkeypatch):
+    feed = make_feed()
+    readings = []
+    whole = store.events.read
+    monkeypatch.setattr(
+        type(store.events), "read", lambda _self, **how: (readings.append(how), whole(**how))[1]
+    )
+    followers = [feed.follow(after=0, patience=0.5) for _ in range(20)]
+    note(store, 1)
+    with ThreadPoolExecutor(20) as pool:
+        assert set(pool.map(lambda one: tuple(take(one, 1)), followers)) == {(1,)}
+    assert len(readings) < 20 + 60
+    for one in followers:
+        one.close()
+    assert feed.followers == 0
+    threading.Event().wait(0.1)
+    readings.clear()
+    threading.Event().wait(0.2)
+    assert readings == []
+
+
+def test_a_feed_that_closes_lets_its_followers_go(store, make_feed):
+    feed = make_feed()
+    frames = feed.follow(after=0)
+    with ThreadPoolExecutor(1) as pool:
+        rest = pool.submit(list, frames)
+        threading.Event().wait(0.1)
+        feed.close()
+        assert list(rest.result(5)[-1:]) in ([], [[]])
+
+
+def test_a_stream_is_the_pages_and_goes_on_where_it_broke_off(serve, service):
+    served = serve()
+    body = {"plan": {"scope": {"kind": "tenant", "names": ["shop"]}}}
+    id = requests.post(f"{served.url}/v1/migrations", json=body, timeout=60).json()["id"]
+    url = f"{served.url}/v1/migrations/{id}/events"
+    first = read(url, until=lambda event: event["kind"] == "step_changed")
+    rest = read(
+        url,
+        last_event_id=first[-1]["seq"],
+        until=lambda event: (
+            event["payload"].get("state") == "SUCCEEDED" and event["kind"] == "migration_changed"
+        ),
+    )
+    pages, after = [], 0
+    while after is not None:
+        page = requests.get(url, params={"after": after, "limit": 1000}, timeout=60).json()
+        pages += page["events"]
+        after = page["next_after"]
+    assert first + rest == pages
+
+
+def test_followers_come_back_after_the_server_has_ended(serve, service, config_file):
+    """A stream that is open does not keep the server from ending, and what came meanwhile is not lost."""
+    served = serve()
+    note(service.store, 3)
+    seen = read(f"{served.url}/v1/events", until=lambda event: event["seq"] == 3)
+    with requests.get(f"{served.url}/v1/events", headers=STREAM, stream=True, timeout=60) as answer:
+        assert next(answer.iter_lines()) == b"retry: 2000"
+        assert served.stop() == 0
+    note(service.store, 3)
+    again = serve()
+    more = read(
+        f"{again.url}/v1/events", last_event_id=seen[-1]["seq"], until=lambda event: event["seq"] == 6
+    )
+    assert [one["seq"] for one in more] == [4, 5, 6]
+
+
+def test_there_are_only_so_many_followers(serve, config_file):
+    config_file.write_text(config_file.read_text().replace("[api]", "[api]\nfollowers = 2"))
+    served = serve()
+    url = f"{served.url}/v1/events"
+    with (
+        requests.get(url, headers=STREAM, stream=True, timeout=60) as one,
+        requests.get(url, headers=STREAM, stream=True, timeout=60) as two,
+    ):
+        assert (one.status_code, two.status_code) == (200, 200)
+        third = requests.get(url, headers=STREAM, timeout=60)
+        assert (third.status_code, third.json()["type"]) == (429, "urn:pumphouse:error:TooMany")
+        assert requests.get(f"{served.url}/v1/clouds", timeout=60).status_code == 200
