@@ -136,9 +136,7 @@ class ActorType(KeystoneType):
 
     def tenants(self, resource: Resource, inventory: Inventory) -> Iterable[str]:
         """The projects where it holds a role, by itself or as a member of a group."""
-        held = inventory.derived(projects_of)
-        groups = (Ref("group", group) for group in resource.fields.get("groups", ()))
-        return frozenset[str]().union(*(held.get(actor, frozenset()) for actor in (resource.ref, *groups)))
+        return projects_of_actor(resource, inventory.derived(projects_of))
 
     def identity(self, fields: Mapping[str, Any], *, policy: Policy = Policy.MOVE) -> tuple[Any, ...] | None:
         """Domain and name. A mapped one is told by its domain's name, for its domain need not be planned."""
@@ -166,6 +164,22 @@ def domain_name(seen: Inventory, domain_id: str) -> str:
     """The name of a domain that was read before, else its id."""
     domain = seen.get(Ref("domain", domain_id))
     return domain.name if domain else domain_id
+
+
+def users_within(seen: Inventory, reach: Reach) -> set[str]:
+    """The users that hold a role in a project within reach, by themselves or as members of a group."""
+    held = projects_of(seen)  # not derived: more is being read meanwhile
+    return {
+        user.ref.id
+        for user in seen.of_type("user")
+        if reach.projects is None or reach.projects & projects_of_actor(user, held)
+    }
+
+
+def projects_of_actor(actor: Resource, held: Mapping[Ref, frozenset[str]]) -> frozenset[str]:
+    """The projects where a user or a group holds a role, by itself or as a member of a group."""
+    groups = (Ref("group", group) for group in actor.fields.get("groups", ()))
+    return frozenset[str]().union(*(held.get(one, frozenset()) for one in (actor.ref, *groups)))
 
 
 def projects_of(inventory: Inventory) -> Mapping[Ref, frozenset[str]]:

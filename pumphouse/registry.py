@@ -84,8 +84,6 @@ def _check(kinds: Mapping[str, ResourceType]) -> None:
         unknown = sorted((targets(kind) | set(kind.after)) - set(kinds))
         if unknown:
             raise ValueError(f"{name}: refers to unknown types: {', '.join(unknown)}")
-        if not kind.steps:
-            raise ValueError(f"{name}: has no steps")
         for field in kind.fields:
             _check_field(name, field)
 

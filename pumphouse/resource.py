@@ -52,10 +52,13 @@ class Grouping(StrEnum):
 
 
 class Policy(StrEnum):
-    """Whether a resource is moved, or only mapped to one that must be there already."""
+    """What becomes of a resource."""
 
     MOVE = "move"
     MAP = "map"
+    """Only mapped to one that must be there already."""
+    LEAVE = "leave"
+    """Work left for people: shown with what ``refuse`` says, and never made."""
 
 
 class Severity(StrEnum):
@@ -99,9 +102,14 @@ class Want:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """How far an inventory reads where the API has no bulk list: only these projects, or all (None)."""
+    """How far an inventory reads where the API has no bulk list: only these projects, or all (None).
+
+    ``people`` asks for what takes a call for each user only to be told to people. It is of no use on the
+    destination, nor where no tenants move.
+    """
 
     projects: frozenset[str] | None = None
+    people: bool = False
 
     def covers(self, project_id: str | None) -> bool:
         """Whether a project is within reach."""
@@ -116,7 +124,7 @@ class ResourceType(ABC):
     scope: ClassVar[ScopeLevel]
     fields: ClassVar[tuple[Field, ...]]
     steps: ClassVar[tuple[type[Any], ...]]
-    """The step classes of :mod:`pumphouse.steps`, in order."""
+    """The step classes of :mod:`pumphouse.steps`, in order. None: all of the type is left for people."""
     adopt: ClassVar[Adopt] = Adopt.SAME
     after: ClassVar[tuple[str, ...]] = ()
     """Types that must have been read before ``discover`` of this one (it looks things up in them)."""
@@ -169,8 +177,8 @@ class ResourceType(ABC):
         return True
 
     def policy(self, resource: Resource) -> Policy:
-        """Whether it is moved or mapped."""
-        return Policy.MOVE
+        """Whether it is moved, mapped, or left for people."""
+        return Policy.MOVE if self.steps else Policy.LEAVE
 
     def tenants(self, resource: Resource, inventory: Inventory) -> Iterable[str]:
         """The projects to which it belongs."""

@@ -79,8 +79,14 @@ class ResourceTypes(Derived):
         for kind in kinds:
             yield from heading(kind.name, "-")
             yield from described(type(kind))
-            yield from (f"Something of the same identity on the destination {_ADOPTED[kind.adopt]}.", "")
-            yield from (f"Its steps: {'; '.join(_steps(kind))}.", "")
+            if kind.steps:
+                yield from (f"Something of the same identity on the destination {_ADOPTED[kind.adopt]}.", "")
+                yield from (f"Its steps: {'; '.join(_steps(kind))}.", "")
+            else:
+                yield from (
+                    "It is not made on the destination: plan and report list it as work for people.",
+                    "",
+                )
             yield from table(("Field", "What happens", "Notes"), map(_field, kind.fields))
 
 

@@ -113,6 +113,9 @@ def summarise(report: Report, console: Console) -> None:
     notes = [(one, note) for one in report.resources for note in one.notes]
     for one, note in notes:
         console.print(f"  note: {one.ref.type} {one_line(one.name)}: {one_line(note)}")
+    for one in report.for_people():
+        for field in one.fields:
+            console.print(f"  left to do: {one.ref.type} {one_line(one.name)}: {one_line(field.reason)}")
     for left in report.left:
         console.print(Text(f"  left: {one_line(left)}", style="red"))
     for wrong in report.wrong():

@@ -11,7 +11,10 @@ from pumphouse.cli.command import Lister
 
 
 class ListTypes(Lister):
-    """List the types of resources that are moved, needed ones first."""
+    """List the types of resources, needed ones first.
+
+    One without steps is not moved: plans and reports list it as work for people.
+    """
 
     wide = frozenset({"Refers to", "Steps"})
 

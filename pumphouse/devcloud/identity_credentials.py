@@ -1,6 +1,6 @@
 """Keystone v3.
 
-Application credentials, and trusts (both belong to a user, and their secrets cannot be read).
+Application credentials, and trusts (both belong to a user, and nobody else can make them).
 """
 
 from __future__ import annotations
@@ -155,6 +155,19 @@ def list_trusts(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
 
 def _trust(request: ApiRequest, row: Row) -> Row:
     return {**row, "links": {"self": f"{request.url}/OS-TRUST/trusts/{row['id']}"}}
+
+
+@IDENTITY.route("GET", "/OS-TRUST/trusts/{trust_id}", role=None)
+def get_trust(cloud: DevCloud, request: ApiRequest, trust_id: str) -> dict[str, Any]:
+    row = cloud.table(TRUSTS).get(trust_id)
+    if row is None:
+        raise not_found(f"Could not find trust: {trust_id}.")
+    if (
+        request.token.user_id not in (row["trustor_user_id"], row["trustee_user_id"])
+        and not request.token.is_admin
+    ):
+        raise Fault(403, IDENTITY.denied.format(policy="identity:get_trust"))
+    return {"trust": _trust(request, row)}
 
 
 @IDENTITY.route("POST", "/OS-TRUST/trusts", status=201, role=None)

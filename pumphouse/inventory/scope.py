@@ -32,7 +32,7 @@ def roots(scope: Scope, inventory: Inventory, registry: Registry) -> dict[Ref, s
         for kind in registry.values():
             if not kind.workload:
                 for resource in inventory.of_type(kind.name):
-                    if _movable(kind, resource):
+                    if _wanted(kind, resource):
                         selected.setdefault(resource.ref, "every meta-resource is wanted")
     return selected
 
@@ -56,8 +56,9 @@ def source_reach(scope: Scope) -> Callable[[Inventory], Reach]:
 
     def reach(seen: Inventory) -> Reach:
         if scope.of_tenants_alone:
-            return Reach(projects=frozenset(project.ref.id for project in tenants(scope, seen)))
-        return Reach()
+            projects = frozenset(project.ref.id for project in tenants(scope, seen))
+            return Reach(projects=projects, people=True)
+        return Reach(people=scope.strategy is Strategy.ALL)
 
     return reach
 
@@ -70,13 +71,14 @@ def _owned(kind: ResourceType, projects: dict[str, str], inventory: Inventory) -
             owners = {resource.ref.id} & projects.keys()
         else:
             owners = projects.keys() & set(kind.tenants(resource, inventory))
-        if owners and _movable(kind, resource):
+        if owners and _wanted(kind, resource):
             found[resource.ref] = f"belongs to tenant {projects[min(owners)]}"
     return found
 
 
-def _movable(kind: ResourceType, resource: Resource) -> bool:
-    return kind.selectable(resource) and kind.policy(resource) is Policy.MOVE
+def _wanted(kind: ResourceType, resource: Resource) -> bool:
+    """Whether a tenant's one is in the plan by itself; what is mapped is only needed by others."""
+    return kind.selectable(resource) and kind.policy(resource) is not Policy.MAP
 
 
 def _named(scope: Scope, inventory: Inventory) -> dict[Ref, str]:

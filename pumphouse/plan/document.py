@@ -218,9 +218,12 @@ def changes(old: Plan, new: Plan) -> list[str]:
     for ref in sorted(old.by_ref.keys() | new.by_ref.keys()):
         before, after = old.by_ref.get(ref), new.by_ref.get(ref)
         if before is None and after is not None:
-            found.append(f"{after.resource} is new: {after.action}")
+            # What nothing is done with may come and go.
+            if after.action is not Action.SKIP:
+                found.append(f"{after.resource} is new: {after.action}")
         elif after is None and before is not None:
-            found.append(f"{before.resource} is gone")
+            if before.action is not Action.SKIP:
+                found.append(f"{before.resource} is gone")
         elif before is not None and after is not None and before.signature != after.signature:
             found.append(f"{after.resource}: {_change(before, after)}")
     return found

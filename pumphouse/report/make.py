@@ -63,9 +63,26 @@ def make_report(
         made_at=datetime.now(UTC),
         left=tuple(left),
         resources=tuple(
-            _resource(one, registry[one.ref.type], source, destination, ids, histories)
+            _left(one)
+            if one.action is Action.SKIP
+            else _resource(one, registry[one.ref.type], source, destination, ids, histories)
             for one in plan.resources
-            if one.action in {Action.CREATE, Action.UPDATE, Action.REUSE}
+            if one.action is not Action.BLOCKED
+        ),
+    )
+
+
+def _left(planned: PlannedResource) -> ResourceReport:
+    """What the plan left: by the operator's choice, or as work for people, who are told what to do."""
+    told = [f"{one.summary}. {one.next_step}".strip() for one in planned.problems]
+    outcome = Outcome.IMPOSSIBLE if told else Outcome.CHANGED
+    return ResourceReport(
+        ref=planned.ref,
+        name=planned.resource.name,
+        action=planned.action,
+        destination_id=None,
+        fields=tuple(
+            FieldReport(field="", outcome=outcome, reason=reason) for reason in told or [planned.reason]
         ),
     )
 

@@ -88,6 +88,12 @@ class Report:
         """The resources that are missing or differ."""
         return [one for one in self.resources if one.outcome in {Outcome.DIFFERS, Outcome.MISSING}]
 
+    def for_people(self) -> list[ResourceReport]:
+        """What is left for people to do by hand: resources that nothing can make."""
+        return [
+            one for one in self.resources if one.action is Action.SKIP and one.outcome is Outcome.IMPOSSIBLE
+        ]
+
     def counts(self) -> Mapping[Outcome, int]:
         """How many resources have each outcome."""
         found = Counter(one.outcome for one in self.resources)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from pumphouse import errors
 from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.fields import copy, drop, key, ref
+from pumphouse.identity import projects_of, projects_of_actor, users_within
 from pumphouse.model import Inventory, Ref, Resource
 from pumphouse.resource import Adopt, Problem, Reach, ResourceType, ScopeLevel, Severity, Want
 from pumphouse.steps import Create, Verify
@@ -78,12 +79,8 @@ class Keypair(ResourceType):
 
     def tenants(self, resource: Resource, inventory: Inventory) -> Iterable[str]:
         """The projects in which its user has a role, and those of the servers that name it."""
-        user_id = resource.fields["user_id"]
-        roles = {
-            str(one.fields["project_id"])
-            for one in inventory.of_type("role_assignment")
-            if one.fields.get("user_id") == user_id and one.fields.get("project_id")
-        }
+        user = inventory.get(Ref("user", resource.fields["user_id"]))
+        roles = projects_of_actor(user, inventory.derived(projects_of)) if user is not None else frozenset()
         servers = {
             one.project_id
             for one in inventory.of_type("server")
@@ -129,13 +126,5 @@ def _place(identity: str) -> tuple[str, str]:
 
 def _users(seen: Inventory, reach: Reach) -> set[str]:
     """The users that have a role in a project within reach, or a server there."""
-    owners = {
-        str(server.facts["user_id"]) for server in seen.of_type("server") if reach.covers(server.project_id)
-    }
-    if reach.projects is None:
-        return owners | {user.ref.id for user in seen.of_type("user")}
-    return owners | {
-        str(one.fields["user_id"])
-        for one in seen.of_type("role_assignment")
-        if one.fields.get("user_id") and reach.covers(one.fields.get("project_id"))
-    }
+    servers = (one for one in seen.of_type("server") if reach.covers(one.project_id))
+    return users_within(seen, reach) | {str(server.facts["user_id"]) for server in servers}

@@ -184,7 +184,9 @@ def _migrate(app: Pumphouse, here: Raw, there: Raw) -> Moved:
 
 def test_the_table_names_every_carried_field_of_every_type():
     named = {kind: {name for fields in labels.values() for name in fields} for kind, labels in WANTED.items()}
-    assert named == {kind.name: {field.name for field in kind.carried()} for kind in REGISTRY.values()}
+    assert named == {
+        kind.name: {field.name for field in kind.carried()} for kind in REGISTRY.values() if kind.steps
+    }
 
 
 def test_no_value_is_one_that_a_default_gives():

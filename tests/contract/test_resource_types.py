@@ -14,9 +14,9 @@ from pumphouse.devcloud import TIMINGS, DevCloud, clouds_yaml
 from pumphouse.devcloud.fill import fill
 from pumphouse.fields import Role
 from pumphouse.inventory.collect import collect, complete
-from pumphouse.model import Inventory, Resource
+from pumphouse.model import Inventory, Ref, Resource
 from pumphouse.registry import Registry
-from pumphouse.resource import Adopt, Reach
+from pumphouse.resource import Adopt, Policy, Reach, Severity
 from pumphouse.steps import Create, Step
 
 DEMO_SOURCE = Path(__file__).parents[2] / "etc" / "pumphouse" / "devcloud" / "demo-source.yaml"
@@ -68,7 +68,18 @@ def test_its_steps_have_names_of_their_own_and_say_what_they_do(kind):
     for step in kind.steps:
         assert issubclass(step, Step)
         assert step.doing
-    assert any(issubclass(step, Create) for step in kind.steps)
+    assert not kind.steps or any(issubclass(step, Create) for step in kind.steps)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TYPES if not kind.steps], ids=lambda kind: kind.name)
+def test_what_no_step_moves_is_left_for_people_who_are_told_what_to_do(kind):
+    resource = Resource(
+        ref=Ref(kind.name, "1"), name="one", fields={field.name: field.default for field in kind.carried()}
+    )
+    assert kind.policy(resource) is Policy.LEAVE
+    (problem,) = kind.refuse(resource, Inventory("source"))
+    assert problem.severity is Severity.LOST
+    assert problem.next_step
 
 
 @every_type
@@ -103,6 +114,8 @@ def missing_id(name):
     random = uuid.uuid4()
     if name == "keypair":
         return f"{random.hex}/nothing"
+    if name == "application_credential":
+        return f"users/{random.hex}/application_credentials/{random.hex}"
     if name == "role_assignment":
         return f"projects/{random.hex}/users/{random.hex}/roles/{random.hex}"
     return random.hex if REGISTRY[name].service == "identity" or name == "quota" else str(random)

@@ -1,7 +1,8 @@
 """Add what the selected resources need, and their parts, and draw the edges.
 
 Stands after the selection and before anything is decided, so that every later transform sees the whole plan.
-A mapped resource must be on the destination already, so nothing is pulled in for it.
+A mapped resource must be on the destination already, and one that is left for people is not made, so nothing
+is pulled in for these.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def apply(draft: Draft) -> None:
     todo = sorted(draft.nodes)
     while todo:
         node = draft.nodes[todo.pop()]
-        if draft.policy(node) is Policy.MAP:
+        if draft.policy(node) is not Policy.MOVE:
             continue
         found = [(ref, f"needed by {node.resource}") for ref in _needs(draft, node)]
         found += [(ref, f"part of {node.resource}") for ref in parts[node.resource.ref]]
@@ -57,7 +58,7 @@ def _parts(draft: Draft) -> dict[Ref, list[Ref]]:
 def _link(draft: Draft, node: Node) -> None:
     """Draw an edge from everything a node refers to, and say what it refers to that is not there."""
     ref, kind = node.resource.ref, draft.kind(node.resource.ref)
-    if draft.policy(node) is Policy.MAP:
+    if draft.policy(node) is not Policy.MOVE:
         return
     for needed in kind.needs(node.resource, draft.source):
         if needed in draft.nodes and needed != ref:

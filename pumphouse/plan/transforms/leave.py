@@ -1,4 +1,4 @@
-"""Leave out the types that the operator does not want, each with the reason.
+"""Leave out what the operator does not want, and what is work for people, each with the reason.
 
 Stands after the selection is closed, so that what is left out is seen in the plan, and before anything is
 decided about it.
@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from pumphouse.model import Action
 from pumphouse.plan.draft import Draft
+from pumphouse.resource import Policy
 
 
 def apply(draft: Draft) -> None:
-    """Skip every resource of such a type."""
+    """Skip every resource of a type that the options leave out, and every one that its type leaves."""
     for node in draft.nodes.values():
-        reason = draft.leave_out.get(node.resource.ref.type)
+        kind = draft.kind(node.resource.ref)
+        reason = draft.leave_out.get(kind.name)
+        if kind.policy(node.resource) is Policy.LEAVE:
+            node.problems.extend(kind.refuse(node.resource, draft.source))
+            reason = "; ".join(problem.summary for problem in node.problems)
         if reason is not None:
             node.action, node.reason = Action.SKIP, reason
