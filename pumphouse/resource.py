@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, ClassVar
 
 from pumphouse.cloud_api import CloudAPI, Service
@@ -256,15 +257,33 @@ class ResourceType(ABC):
     # -- derived
 
     @classmethod
+    @cache
     def carried(cls) -> tuple[Field, ...]:
         """The fields that are carried."""
         return tuple(field for field in cls.fields if field.role is not Role.DROP)
 
+    @classmethod
+    @cache
+    def _referring(cls) -> tuple[tuple[Field, tuple[str, ...], str], ...]:
+        """Each place in the fields that holds ids: the field, the path inside it, and the type."""
+        return tuple(
+            (field, _parts(path), target) for field in cls.carried() for path, target in field.refs.items()
+        )
+
+    @classmethod
+    @cache
+    def _picking(cls) -> tuple[tuple[str, Any, bool], ...]:
+        """The names of the carried fields, what a body without one means, and whether a cloud may lack it."""
+        return tuple(
+            (field.name, field.default, bool(field.since or field.extension)) for field in cls.carried()
+        )
+
     def references(self, fields: Mapping[str, Any]) -> Iterator[Reference]:
         """Every id in the fields, with the field that holds it."""
-        for field in self.carried():
-            for path, target in field.refs.items():
-                for identity in _values(fields.get(field.name), _parts(path)):
+        for field, path, target in self._referring():
+            value = fields.get(field.name)
+            if value:
+                for identity in _values(value, path):
                     yield Reference(field, Ref(target, identity))
 
     def resolve(self, fields: Mapping[str, Any], lookup: Callable[[Ref], str | None]) -> dict[str, Any]:
@@ -273,20 +292,22 @@ class ResourceType(ABC):
         In an optional field, what has no counterpart is left out: the entry of a list, the key of a mapping.
         """
         resolved = dict(fields)
-        for field in self.carried():
-            if field.name in resolved:
-                for path, target in field.refs.items():
-                    value = _rewrite(resolved[field.name], _parts(path), target, lookup)
-                    resolved[field.name] = _without_gaps(value, _parts(path)) if field.optional else value
+        for field, path, target in self._referring():
+            if resolved.get(field.name):
+                value = _rewrite(resolved[field.name], path, target, lookup)
+                resolved[field.name] = _without_gaps(value, path) if field.optional else value
         return resolved
 
     def pick(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The carried fields of an API body. One that the cloud does not know is left out."""
-        return {
-            field.name: body[field.name] if body.get(field.name) is not None else field.default
-            for field in self.carried()
-            if field.name in body or not (field.since or field.extension)
-        }
+        picked = {}
+        for name, default, may_lack in self._picking():
+            value = body.get(name)
+            if value is not None:
+                picked[name] = value
+            elif not may_lack or name in body:
+                picked[name] = default
+        return picked
 
 
 def _parts(path: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pumphouse import errors
 from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.garbage import kept_from_collecting
 from pumphouse.model import Inventory, Ref, Resource
 from pumphouse.registry import Registry
 from pumphouse.resource import Reach
@@ -51,7 +52,8 @@ def collect(
         _add(inventory, found)
         progress(name, len(found))
     extent = reach(inventory)
-    with ThreadPoolExecutor(workers, thread_name_prefix=f"collect-{cloud.name}") as pool:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix=f"collect-{cloud.name}")
+    with kept_from_collecting(), pool:
         _collect_rest(
             inventory,
             [name for name in wanted if name not in FIRST],

@@ -44,6 +44,7 @@ _OTHER_CLOUDS = {
     "img_signature_certificate_uuid": "belongs to img_signature",
 }
 """Custom properties that mean nothing on another cloud. Server snapshots have most of them."""
+_NOT_CUSTOM = _OWN_FIELDS | _SERVICES_OWN | {*_OTHER_CLOUDS, "members"}
 _PREFIXES = ("os_glance_", "os_hash_", "owner_specified.openstack.")
 
 
@@ -383,9 +384,7 @@ def _algorithm(told: str | None) -> str:
 
 def _custom(name: str) -> bool:
     """Whether a key of a body is a custom property that is carried."""
-    return name not in _OWN_FIELDS | _SERVICES_OWN | set(_OTHER_CLOUDS) | {"members"} and not name.startswith(
-        _PREFIXES
-    )
+    return name not in _NOT_CUSTOM and not name.startswith(_PREFIXES)
 
 
 def _pointer(name: str) -> str:

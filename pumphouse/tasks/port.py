@@ -85,7 +85,7 @@ class Port(NeutronType):
             "device_id": body.get("device_id") or "",
             "device_owner": body.get("device_owner") or "",
             "status": body.get("status"),
-            "addresses": [{**fixed} for fixed in body.get("fixed_ips") or []],
+            "addresses": body.get("fixed_ips") or [],
             "on_external": bool(body.get("on_external")),
             "qos_policy_id": body.get("qos_policy_id"),
             "trunk_id": trunk.get("trunk_id"),

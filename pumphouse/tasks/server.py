@@ -123,8 +123,13 @@ class Server(ResourceType):
         }
         ports: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for port in seen.of_type("port"):
-            found = {**port.fields, "fixed_ips": port.facts["addresses"], "id": port.ref.id}
-            ports[str(port.facts["device_id"])].append(found)
+            ports[port.facts["device_id"]].append(
+                {
+                    "id": port.ref.id,
+                    "mac_address": port.fields["mac_address"],
+                    "fixed_ips": port.facts["addresses"],
+                }
+            )
         for body in cloud.each(
             self.service, "/servers/detail", "servers", params={"all_tenants": "1"}, up_to=moving.UP_TO
         ):
