@@ -341,7 +341,7 @@ def list_zones(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
     return {"availabilityZoneInfo": [{"zoneName": zone, "zoneState": {"available": True}} for zone in zones]}
 
 
-@SERVICE.route("GET", "/os-services", role="admin", policy="services:get_all")
+@SERVICE.route("GET", "/os-services", role="admin", policy="volume_extension:services:index")
 def list_services(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
     """What a real service would be made of."""
     now = timestamp(cloud.now())

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Handler = Callable[..., Any]
 Version = tuple[int, int]
+_EXTENSIONS = "volume_extension:"  # what Cinder once had beside its core
 Setup = Callable[["DevCloud"], None]
 
 
@@ -128,12 +129,17 @@ class Service:
                 locked=locked,
                 since=since,
                 until=until,
-                policy=policy or f"{self.policy_prefix}{handler.__name__}",
+                policy=self._policy(policy or handler.__name__),
             )
             self._insert(route)
             return handler
 
         return register
+
+    def _policy(self, name: str) -> str:
+        """The whole name of a policy, as a refusal tells it."""
+        whole = name.startswith((self.policy_prefix, _EXTENSIONS))
+        return name if whole else f"{self.policy_prefix}{name}"
 
     def _insert(self, route: Route) -> None:
         node = self._tree

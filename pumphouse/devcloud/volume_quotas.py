@@ -82,7 +82,7 @@ def _over(message: str) -> Fault:
     return Fault(413, message, headers={"Retry-After": "0"})
 
 
-@SERVICE.route("GET", "/os-quota-sets/{quota_project}", policy="quotas:show")
+@SERVICE.route("GET", "/os-quota-sets/{quota_project}", policy="volume_extension:quotas:show")
 def show_quota(cloud: DevCloud, request: ApiRequest, quota_project: str) -> dict[str, Any]:
     """A project's limits; with `usage=true` also what is used."""
     _check_reader(request, quota_project)
@@ -93,14 +93,14 @@ def show_quota(cloud: DevCloud, request: ApiRequest, quota_project: str) -> dict
     return {"quota_set": {"id": quota_project, **found}}
 
 
-@SERVICE.route("GET", "/os-quota-sets/{quota_project}/defaults", policy="quotas:show")
+@SERVICE.route("GET", "/os-quota-sets/{quota_project}/defaults", policy="volume_extension:quotas:show")
 def show_defaults(cloud: DevCloud, request: ApiRequest, quota_project: str) -> dict[str, Any]:
     """The limits that a project has from the start."""
     _check_reader(request, quota_project)
     return {"quota_set": {"id": quota_project, **defaults(cloud)}}
 
 
-@SERVICE.route("PUT", "/os-quota-sets/{quota_project}", role="admin", policy="quotas:update")
+@SERVICE.route("PUT", "/os-quota-sets/{quota_project}", role="admin", policy="volume_extension:quotas:update")
 def update_quota(cloud: DevCloud, request: ApiRequest, quota_project: str) -> dict[str, Any]:
     """Set limits; checked against what is used only with `skip_validation=false`, as in the real service."""
     wanted = dict(request.member("quota_set"))
@@ -123,7 +123,7 @@ def update_quota(cloud: DevCloud, request: ApiRequest, quota_project: str) -> di
     return {"quota_set": limits(cloud, quota_project)}
 
 
-@SERVICE.route("DELETE", "/os-quota-sets/{quota_project}", role="admin", policy="quotas:delete")
+@SERVICE.route("DELETE", "/os-quota-sets/{quota_project}", role="admin", policy="volume_extension:quotas:delete")
 def delete_quota(cloud: DevCloud, request: ApiRequest, quota_project: str) -> dict[str, Any]:
     """Back to the defaults."""
     cloud.table(QUOTAS).remove(quota_project)

@@ -141,19 +141,21 @@ keystone_database = {cloud_pair.destination.keystone_database_url}
 
 
 @pytest.fixture
-def process(clean_environment: None) -> Callable[..., subprocess.Popen[str]]:
-    """Starts ``pumphouse`` as a process of its own, which hears Ctrl-C.
+def process(clean_environment: None) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts ``pumphouse`` as a process of its own, which hears Ctrl-C and the end of its terminal.
 
-    Tests that were started in the background of a shell ignore it, and what they start would inherit that.
+    Tests that were started in the background of a shell ignore them, and what they start would inherit that.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    heard = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in heard.items()}
 
     def start(*words: str, **options: object) -> subprocess.Popen[str]:
         defaults = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen([sys.executable, "-m", "pumphouse", *words], text=True, **defaults | options)
 
-    return start
+    yield start
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

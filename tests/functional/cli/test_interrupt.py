@@ -55,6 +55,19 @@ def test_ctrl_c_pauses_in_order_and_says_how_to_resume(pumphouse, cloud_pair, st
     assert state(pumphouse, id) == "SUCCEEDED"
 
 
+def test_one_that_was_told_to_outlive_its_terminal_does(process, cloud_pair, shop):
+    """As with nohup."""
+    cloud_pair.destination.holds.set(6)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with process("migrate", "tenant", "shop", "--yes") as started:
+        cloud_pair.destination.holds.wait_held(60)
+        started.send_signal(signal.SIGHUP)
+        cloud_pair.destination.holds.release()
+        out, err = started.communicate(timeout=60)
+    assert (started.returncode, err) == (0, "")
+    assert "Press Ctrl-C" not in out
+
+
 def test_a_second_ctrl_c_stops_at_once(pumphouse, cloud_pair, stuck):
     started, id = stuck
     started.send_signal(signal.SIGINT)
