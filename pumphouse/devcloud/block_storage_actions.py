@@ -286,7 +286,14 @@ def _unmanage(cloud: DevCloud, request: ApiRequest, row: Row, given: dict[str, A
     cloud.table(VOLUMES).remove(row["id"])
 
 
-@SERVICE.route("POST", "/manageable_volumes", status=202, role="admin", since=(3, 8), policy="volume_extension:volume_manage")
+@SERVICE.route(
+    "POST",
+    "/manageable_volumes",
+    status=202,
+    role="admin",
+    since=(3, 8),
+    policy="volume_extension:volume_manage",
+)
 @SERVICE.route("POST", "/os-volume-manage", status=202, role="admin", policy="volume_extension:volume_manage")
 def manage(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
     """A volume of an unmanaged file, named by `ref: {"source-name": ...}`."""

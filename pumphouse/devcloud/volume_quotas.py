@@ -123,7 +123,9 @@ def update_quota(cloud: DevCloud, request: ApiRequest, quota_project: str) -> di
     return {"quota_set": limits(cloud, quota_project)}
 
 
-@SERVICE.route("DELETE", "/os-quota-sets/{quota_project}", role="admin", policy="volume_extension:quotas:delete")
+@SERVICE.route(
+    "DELETE", "/os-quota-sets/{quota_project}", role="admin", policy="volume_extension:quotas:delete"
+)
 def delete_quota(cloud: DevCloud, request: ApiRequest, quota_project: str) -> dict[str, Any]:
     """Back to the defaults."""
     cloud.table(QUOTAS).remove(quota_project)
