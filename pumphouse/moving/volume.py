@@ -23,6 +23,8 @@ from pumphouse.transfer import compare_image_data
 
 CARRIER = "pumphouse-carrier-"
 """The names of temporary images and clones: this and the source volume's id."""
+_BUSY = frozenset({"creating", "deleting", "uploading", "downloading"})
+"""States of a snapshot or a volume that pass, and in which it cannot be removed."""
 _FORMAT = "qcow2"
 """Only blocks in use travel, and no Glance mistakes the guest's boot sector for another format."""
 
@@ -80,22 +82,36 @@ class OnSource(Temporary):
         """The body of the request that makes it."""
 
     def undo(self, entry: JournalEntry) -> None:
-        """Remove it, and wait until it is gone: a snapshot with a volume made of it may not be removed."""
+        """Remove it, and wait until it is gone: a snapshot with a volume made of it may not be removed.
+
+        An attempt that was cut short may have left it while it is made, read or removed: the service refuses
+        to remove it then.
+        """
         made = entry.made_id or self._find()
         if made is None:
             return
         source, settings = self.context.source, self.context.settings
-        path = f"/{self.kind}s/{made}"
-        source.delete(Service.VOLUME, path)
-        end = time.monotonic() + settings.delete_timeout
-        while source.exists(Service.VOLUME, path):
-            if time.monotonic() > end:
+        end, asked = time.monotonic() + settings.delete_timeout, False
+        while (status := self._status(made)) is not None:
+            if not asked and status not in _BUSY:
+                source.delete(Service.VOLUME, f"/{self.kind}s/{made}")
+                asked = True
+            elif time.monotonic() > end:
                 raise errors.WaitTimeout(
-                    f"the temporary {self.kind} {made} is still there",
+                    f"the temporary {self.kind} {made} is still there, {status}",
                     resource=str(self.item.resource),
                     cloud=source.name,
                 )
-            time.sleep(min(settings.poll_interval, 1.0))
+            else:
+                time.sleep(min(settings.poll_interval, 1.0))
+
+    def _status(self, identity: str) -> str | None:
+        """What it is doing; None if it is gone."""
+        try:
+            body = self.context.source.get(Service.VOLUME, f"/{self.kind}s/{identity}")
+        except errors.NotFound:
+            return None
+        return str(body[self.kind]["status"])
 
     def _find(self) -> str | None:
         params = {"name": self.carrier(), **self.place()}
@@ -364,8 +380,9 @@ def delete_volume(cloud: CloudAPI, identity: str) -> bool:
     try:
         return cloud.delete(Service.VOLUME, f"/volumes/{identity}")
     except errors.BadRequest:
-        # Refused in those states, but not to an administrator who insists.
-        cloud.post(Service.VOLUME, f"/volumes/{identity}/action", {"os-force_delete": {}})
+        if cloud.get(Service.VOLUME, f"/volumes/{identity}")["volume"]["status"] != "deleting":
+            # Refused in those states, but not to an administrator who insists.
+            cloud.post(Service.VOLUME, f"/volumes/{identity}/action", {"os-force_delete": {}})
         return True
 
 

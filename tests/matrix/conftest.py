@@ -10,20 +10,30 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from .harness import Pair, open_pair
-from .reference import Begun, Reference, Write, make_reference
+from .reference import Begun, Reference, Write, make_change, make_reference
 
-KINDS: dict[str, Callable[..., Any]] = {
-    "writes": Write,
-    "undo_writes": Write,
-    "slow_writes": Write,
-    "steps": Begun,
+
+class Kind(NamedTuple):
+    """What there is a case for, each: a part of a reference, which is a fixture."""
+
+    reference: str
+    part: str
+    type: Callable[..., Any]
+
+
+KINDS = {
+    "writes": Kind("reference", "writes", Write),
+    "slow_writes": Kind("reference", "slow_writes", Write),
+    "undo_writes": Kind("reference", "undo_writes", Write),
+    "steps": Kind("reference", "steps", Begun),
+    "changes": Kind("change", "writes", Write),
+    "undo_changes": Kind("change", "undo_writes", Write),
 }
-"""What of a reference run there is a case for, each."""
 COMMITS = range(3, 1000, 13)
 """So many transactions have been committed."""
 CASES = pytest.StashKey[dict[str, list[dict[str, Any]]]]()
@@ -48,7 +58,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def _count() -> dict[str, list[Any]]:
     with tempfile.TemporaryDirectory(prefix="pumphouse-") as place, open_pair(Path(place)) as pair:
         reference = make_reference(pair)
-    return {kind: [asdict(one) for one in getattr(reference, kind)] for kind in KINDS}
+        found = {"reference": reference, "change": make_change(pair, reference)}
+    return {
+        name: [asdict(one) for one in getattr(found[kind.reference], kind.part)]
+        for name, kind in KINDS.items()
+    }
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -74,7 +88,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     elif kind == "once":
         cases = ["once"]
     else:
-        cases = [KINDS[kind](**one) for one in metafunc.config.stash[CASES][kind]]
+        cases = [KINDS[kind].type(**one) for one in metafunc.config.stash[CASES][kind]]
     metafunc.parametrize("case", cases[:: options.get("every", 1)], ids=str, indirect=True)
 
 
@@ -96,8 +110,7 @@ def case(request: pytest.FixtureRequest) -> Any:
     chosen = random.Random(f"{request.config.getoption('randomly_seed', 0)} {request.node.name}")
     if kind == "commits":
         return chosen.choice(COMMITS)
-    reference: Reference = request.getfixturevalue("reference")
-    return chosen.choice(getattr(reference, kind))
+    return chosen.choice(getattr(request.getfixturevalue(KINDS[kind].reference), KINDS[kind].part))
 
 
 # -- the clouds
@@ -120,6 +133,11 @@ def pair(filled_pair: Pair) -> Iterator[Pair]:
 @pytest.fixture(scope="session")
 def reference(filled_pair: Pair) -> Reference:
     return make_reference(filled_pair)
+
+
+@pytest.fixture(scope="session")
+def change(filled_pair: Pair, reference: Reference) -> Reference:
+    return make_change(filled_pair, reference)
 
 
 # -- summing up

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pumphouse.devcloud import DevCloud
 
 from .harness import TENANT, Moment, Pair, States
+from .tenant import change_source
 
 MIGRATE = ("migrate", "tenant", TENANT, "--yes")
 RESUME = ("migration", "resume", "last")
@@ -53,12 +54,16 @@ class Begun:
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """One migration that nothing disturbed, and its roll-back."""
+    """One migration that nothing disturbed, and its roll-back.
 
+    :ivar begin: the moment before it, when the clouds were as ``before`` says.
+    :ivar end: the moment after it, when the clouds were as ``migrated`` says.
+    """
+
+    begin: Moment
     before: States
+    end: Moment
     migrated: States
-    moment: Moment
-    """Right after the migration."""
     writes: tuple[Write, ...]
     undo_writes: tuple[Write, ...]
     steps: tuple[Begun, ...]
@@ -71,19 +76,31 @@ class Reference:
 
 def make_reference(pair: Pair) -> Reference:
     """Migrate the tenant and take it back."""
-    pair.restore(pair.begin)
+    return _make(pair, pair.begin)
+
+
+def make_change(pair: Pair, first: Reference) -> Reference:
+    """Change what was migrated already, on the source; migrate it again, and take that back."""
+    pair.restore(first.end)
+    change_source(pair.source)
+    return _make(pair, pair.save())
+
+
+def _make(pair: Pair, begin: Moment) -> Reference:
+    pair.restore(begin)
     before = pair.states()
     shown = pair.run(*MIGRATE, *ALONE, *TOLD).output
     writes = tuple(write for cloud in pair.clouds for write in _writes(cloud))
-    migrated, moment = pair.states(), pair.save()
+    migrated, end = pair.states(), pair.save()
     for cloud in pair.clouds:
         cloud.counts.reset()
     pair.run(*ROLL_BACK, *ALONE)
     assert differences(before, pair.states()) == []
     return Reference(
+        begin=begin,
         before=before,
+        end=end,
         migrated=migrated,
-        moment=moment,
         writes=writes,
         undo_writes=tuple(write for cloud in pair.clouds for write in _writes(cloud)),
         steps=tuple(steps_begun(shown)),

@@ -37,6 +37,46 @@ def fill_source(cloud: DevCloud) -> None:
         _servers(cloud, ann, ports, {"flavorRef": flavor, "imageRef": made})
 
 
+def change_source(cloud: DevCloud) -> None:
+    """One change of each type that can be changed, and one thing more; what was there stays."""
+    with _admin(cloud) as admin:
+
+        def rows(service: str, path: str) -> dict[str, str]:
+            """Ids by name."""
+            found = next(
+                iter(value for value in admin.get(service, path).values() if isinstance(value, list))
+            )
+            return {row["name"]: row["id"] for row in found}
+
+        def patch(service: str, path: str, body: Any, **headers: str) -> None:
+            admin.request(service, "PATCH", path, body, headers=headers)
+
+        project = rows("identity", "/projects")["shop"]
+        patch("identity", f"/projects/{project}", {"project": {"description": "moved once"}})
+        user = rows("identity", "/users")["ann"]
+        patch("identity", f"/users/{user}", {"user": {"description": "moved once"}})
+        admin.put("compute", f"/os-quota-sets/{project}", {"quota_set": {"cores": 11}})
+        for path, kind, name in (
+            ("networks", "network", "net"),
+            ("subnets", "subnet", "net-v4"),
+            ("subnetpools", "subnetpool", "pool"),
+            ("security-groups", "security_group", "web"),
+            ("ports", "port", "web"),
+            ("routers", "router", "edge"),
+        ):
+            found = rows("network", f"/{path}?project_id={project}")[name]
+            admin.put("network", f"/{path}/{found}", {kind: {"description": "moved once"}})
+        image = rows("image", "/images")["app"]
+        add = [{"op": "add", "path": "/release", "value": "8"}]
+        media = "application/openstack-images-v2.1-json-patch"
+        patch("image", f"/images/{image}", add, **{"Content-Type": media})
+        volume = rows("volume", "/volumes?all_tenants=1")["dump"]
+        admin.put("volume", f"/volumes/{volume}", {"volume": {"description": "moved once"}})
+        server = rows("compute", "/servers?all_tenants=1")["batch"]
+        admin.post("compute", f"/servers/{server}/metadata", {"metadata": {"run": "8"}})
+        add_network(admin, {"name": "more", "project_id": project, "subnets": [{"cidr": "10.7.0.0/24"}]})
+
+
 def fill_destination(cloud: DevCloud) -> None:
     """What the tenant finds: a way out, a volume type, and somebody else."""
     with _admin(cloud) as admin:

@@ -93,6 +93,19 @@ def run_until(pair: Pair, write: Write, when: str, *words: str) -> Process:
     return process
 
 
+def die_while_the_cloud_works(pair: Pair, write: Write, *words: str) -> None:
+    """Kill a command right after this request, of which what it asks for takes a while."""
+    process = run_until(pair, write, "before", *words)
+    cloud = pair.cloud(write.cloud)
+    answered = len(cloud.counts.writes)
+    with pair.slow(4.0):
+        cloud.holds.release()
+        while len(cloud.counts.writes) == answered:
+            assert process.running
+            time.sleep(0.002)
+        pair.kill()
+
+
 @WHEN
 @pytest.mark.cases("writes", sample=1)
 def test_a_killed_migration(pair, reference, case, when, subtests):
@@ -150,15 +163,7 @@ def test_a_migration_that_is_killed_again_and_again(pair, reference, case, step)
 @pytest.mark.cases("slow_writes")
 def test_a_migration_that_is_killed_while_the_cloud_still_works_on_it(pair, reference, case, end):
     """What was asked for takes a moment, and is half done when the next attempt looks."""
-    process = run_until(pair, case, "before", *MIGRATE)
-    cloud = pair.cloud(case.cloud)
-    answered = len(cloud.counts.writes)
-    with pair.slow(1.5):
-        cloud.holds.release()
-        while len(cloud.counts.writes) == answered:
-            assert process.running
-            time.sleep(0.002)
-        pair.kill()
+    die_while_the_cloud_works(pair, case, *MIGRATE)
     (goes_on if end == "resume" else is_taken_back)(pair, reference)
 
 
@@ -178,7 +183,7 @@ def test_a_migration_that_dies_between_two_requests(pair, reference, case, subte
 @WHEN
 @pytest.mark.cases("undo_writes", sample=1)
 def test_a_killed_roll_back(pair, reference, case, when, subtests):
-    pair.restore(reference.moment)
+    pair.restore(reference.end)
     run_until(pair, case, when, *ROLL_BACK)
     pair.kill()
     goes_on_backwards(pair, reference, subtests)
@@ -200,7 +205,7 @@ def test_a_paused_migration(pair, reference, case, subtests):
 
 @pytest.mark.cases("undo_writes")
 def test_a_paused_roll_back(pair, reference, case, subtests):
-    pair.restore(reference.moment)
+    pair.restore(reference.end)
     process = run_until(pair, case, "before", *ROLL_BACK)
     os.kill(process.pid, signal.SIGINT)
     time.sleep(0.2)  # it hears of it while the request is under way
@@ -208,3 +213,31 @@ def test_a_paused_roll_back(pair, reference, case, subtests):
         cloud.holds.release()
     assert process.wait() in {0, INTERRUPTED}, process.output
     goes_on_backwards(pair, reference, subtests)
+
+
+@WHEN
+@pytest.mark.cases("changes", sample=1)
+def test_a_killed_migration_of_changes(pair, change, case, when, subtests):
+    """The tenant was migrated before. What has changed since is changed there too, or put back."""
+    pair.restore(change.begin)
+    run_until(pair, case, when, *MIGRATE)
+    pair.kill()
+    both_ways(pair, change, subtests)
+
+
+@WHEN
+@pytest.mark.cases("undo_changes")
+def test_a_killed_roll_back_of_changes(pair, change, case, when, subtests):
+    pair.restore(change.end)
+    run_until(pair, case, when, *ROLL_BACK)
+    pair.kill()
+    goes_on_backwards(pair, change, subtests)
+
+
+@pytest.mark.cases("undo_writes", every=2)
+def test_a_roll_back_that_is_killed_while_the_cloud_still_works_on_it(pair, reference, case):
+    pair.restore(reference.end)
+    die_while_the_cloud_works(pair, case, *ROLL_BACK)
+    pair.run(*RESUME, status=None)
+    assert differences(reference.before, pair.states()) == []
+    assert "ROLLED_BACK" in pair.run("migration", "list").output
