@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.model import Inventory, Ref, Resource
-from pumphouse.resource import Adopt, Policy, Reach, Want
+from pumphouse.resource import Adopt, Policy, Problem, Reach, Severity, Want
 from pumphouse.rest import MARKER_TAG, RestType
 
 IMMUTABLE = "immutable"
@@ -149,6 +149,18 @@ class ActorType(KeystoneType):
         fields = super().pick(body)
         return fields if "domain" in body else {name: one for name, one in fields.items() if name != "domain"}
 
+    def refuse(self, resource: Resource, source: Inventory) -> Iterable[Problem]:
+        """Names that some databases take for one."""
+        alike = source.derived(_by_folded_name)[_folded(resource)]
+        yield from one_name(resource, alike, "in the same domain")
+
+    def check(self, want: Want, destination: Inventory, *, exists: bool) -> Iterable[Problem]:
+        """The same, where the destination has one of them."""
+        if not exists:
+            known = destination.derived(_by_folded_name)
+            there = known.get((self.name, str(want.fields["domain_id"]), folded(want.fields["name"])), ())
+            yield from one_name(want.source, there, "of the destination")
+
     def facts(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Whether it is kept elsewhere: ids that the SQL backend makes are 32 hexadecimal digits."""
         identity = str(body["id"])
@@ -158,6 +170,35 @@ class ActorType(KeystoneType):
     def body(self, want: Want) -> dict[str, Any]:
         """The body without the domain's name, which only tells mapped ones apart."""
         return {name: value for name, value in super().body(want).items() if name not in {"domain", "groups"}}
+
+
+def folded(name: str) -> str:
+    """A name as databases compare it that know neither case nor spaces at the end."""
+    return name.rstrip(" ").casefold()
+
+
+def one_name(resource: Resource, alike: Iterable[Resource], where: str) -> Iterable[Problem]:
+    """Block a resource whose name many tools, and some databases, take for that of another."""
+    others = sorted(repr(one.name) for one in alike if one.name != resource.name)
+    if others:
+        yield Problem(
+            severity=Severity.BLOCK,
+            field="name",
+            summary=f"its name differs only by case, or spaces at its end, from {', '.join(others)} {where}",
+            next_step="Rename all but one, or map their names in an override file.",
+        )
+
+
+def _folded(actor: Resource) -> tuple[str, str, str]:
+    return actor.ref.type, str(actor.fields["domain_id"]), folded(actor.name)
+
+
+def _by_folded_name(inventory: Inventory) -> Mapping[tuple[str, str, str], list[Resource]]:
+    found: dict[tuple[str, str, str], list[Resource]] = defaultdict(list)
+    for kind in ("user", "group"):
+        for actor in inventory.of_type(kind):
+            found[_folded(actor)].append(actor)
+    return found
 
 
 def domain_name(seen: Inventory, domain_id: str) -> str:

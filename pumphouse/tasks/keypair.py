@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -9,7 +10,7 @@ from urllib.parse import quote
 from pumphouse import errors
 from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.fields import copy, drop, key, ref
-from pumphouse.identity import projects_of, projects_of_actor, users_within
+from pumphouse.identity import folded, one_name, projects_of, projects_of_actor, users_within
 from pumphouse.model import Inventory, Ref, Resource
 from pumphouse.resource import Adopt, Problem, Reach, ResourceType, ScopeLevel, Severity, Want
 from pumphouse.steps import Create, Verify
@@ -88,8 +89,16 @@ class Keypair(ResourceType):
         }
         return sorted(roles | servers)
 
+    def refuse(self, resource: Resource, source: Inventory) -> Iterable[Problem]:
+        """Names that some databases take for one."""
+        alike = source.derived(_by_folded_name)[_folded(resource.fields)]
+        yield from one_name(resource, alike, "of its user")
+
     def check(self, want: Want, destination: Inventory, *, exists: bool) -> Iterable[Problem]:
-        """Whether the destination lets an administrator create it."""
+        """Whether the destination lets an administrator create it, and can tell its name from others."""
+        if not exists and want.fields["user_id"]:
+            there = destination.derived(_by_folded_name).get(_folded(want.fields), ())
+            yield from one_name(want.source, there, "that its user has on the destination")
         newest = destination.facts.get("cloud", {}).get("microversions", {}).get(str(self.service))
         if newest and tuple(map(int, newest.split("."))) < (2, 10):
             yield Problem(
@@ -116,6 +125,17 @@ class Keypair(ResourceType):
         """Servers keep the keys that they were created with."""
         user_id, path = _place(identity)
         return cloud.delete(self.service, path, params={"user_id": user_id}, up_to=_UP_TO)
+
+
+def _folded(fields: Mapping[str, Any]) -> tuple[str, str]:
+    return str(fields["user_id"]), folded(fields["name"])
+
+
+def _by_folded_name(inventory: Inventory) -> Mapping[tuple[str, str], list[Resource]]:
+    found: dict[tuple[str, str], list[Resource]] = defaultdict(list)
+    for keypair in inventory.of_type("keypair"):
+        found[_folded(keypair.fields)].append(keypair)
+    return found
 
 
 def _place(identity: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from pumphouse.cloud_api import CloudAPI
 from pumphouse.fields import copy, drop, key, ref
 from pumphouse.identity import ActorType
 from pumphouse.model import Action, Inventory, Resource, Side
-from pumphouse.resource import Problem, Reach, ScopeLevel, Severity, Want
+from pumphouse.resource import Reach, ScopeLevel, Want
 from pumphouse.steps import Create, Step, Verify
 
 
@@ -83,20 +83,6 @@ class User(ActorType):
             return None
         return self.read({**body, "groups": sorted(group["id"] for group in groups)})
 
-    # -- deciding
-
-    def refuse(self, resource: Resource, source: Inventory) -> Iterable[Problem]:
-        """Names that differ only by case are one name to many tools, and to some databases."""
-        alike = source.derived(_by_folded_name)[_folded(resource)]
-        others = sorted(one.name for one in alike if one.ref != resource.ref)
-        if others:
-            yield Problem(
-                severity=Severity.BLOCK,
-                field="name",
-                summary=f"its name differs only by case from {', '.join(others)} in the same domain",
-                next_step="Rename all but one on the source, or map their names in an override file.",
-            )
-
     # -- writing
 
     def body(self, want: Want) -> dict[str, Any]:
@@ -119,14 +105,3 @@ class User(ActorType):
                 cloud.put(self.service, f"/groups/{group}/users/{identity}")
             for group in set(want.fields.get("groups", ())).difference(changed["groups"]):
                 cloud.delete(self.service, f"/groups/{group}/users/{identity}")
-
-
-def _folded(user: Resource) -> tuple[str, str]:
-    return str(user.fields["domain_id"]), user.name.casefold()
-
-
-def _by_folded_name(inventory: Inventory) -> Mapping[tuple[str, str], list[Resource]]:
-    found: dict[tuple[str, str], list[Resource]] = defaultdict(list)
-    for user in inventory.of_type("user"):
-        found[_folded(user)].append(user)
-    return found

@@ -9,7 +9,7 @@ import pytest
 from pumphouse import errors
 from pumphouse.cloud_api import Service
 from pumphouse.model import Inventory, Ref, Resource, Side
-from pumphouse.resource import Policy, Reach, Severity
+from pumphouse.resource import Policy, Reach, Severity, Want
 from pumphouse.steps import Create
 
 from .tenancy import REGISTRY, Tenancy
@@ -163,19 +163,30 @@ def test_the_password_of_a_user_who_was_there_is_left(tenancy, domain):
     assert tenancy.bench.notes == []
 
 
-def test_names_that_differ_only_by_case_block(tenancy, domain):
-    users = [
+@pytest.mark.parametrize("kind", ["user", "group"])
+def test_names_that_some_databases_take_for_one_block(kind):
+    actors = [
         Resource(
-            ref=Ref("user", identity),
+            ref=Ref(kind, identity),
             name=name,
             fields={"domain_id": where, "name": name},
             facts={"foreign": False},
         )
-        for identity, name, where in (("1", "Alice", "a"), ("2", "alice", "a"), ("3", "ALICE", "b"))
+        for identity, name, where in (
+            ("1", "Alice", "a"),
+            ("2", "alice", "a"),
+            ("3", "ALICE", "b"),
+            ("4", "bob", "a"),
+            ("5", "bob ", "a"),
+        )
     ]
-    source = Inventory("source", users)
-    blocked = [[one.severity for one in REGISTRY["user"].refuse(user, source)] for user in users]
-    assert blocked == [[Severity.BLOCK], [Severity.BLOCK], []]
+    source = Inventory("source", actors)
+    blocked = [[one.severity for one in REGISTRY[kind].refuse(actor, source)] for actor in actors]
+    assert blocked == [[Severity.BLOCK], [Severity.BLOCK], [], [Severity.BLOCK], [Severity.BLOCK]]
+    want = Want(source=actors[2], fields={"domain_id": "a", "name": "ALICE"}, secrets={})
+    (problem,) = REGISTRY[kind].check(want, source, exists=False)
+    assert "'Alice', 'alice' of the destination" in problem.summary
+    assert list(REGISTRY[kind].check(want, source, exists=True)) == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from pumphouse.cloud_api import Service
 from pumphouse.compare import differences
 from pumphouse.model import Inventory, Ref, Resource, Side
-from pumphouse.resource import Reach
+from pumphouse.resource import Reach, Severity, Want
 from pumphouse.tasks.keypair import Keypair
 
 from .harness import Bench
@@ -83,3 +83,22 @@ def test_a_second_attempt_finds_the_first(bench, user):
     there = make(bench, bench.there("user", user), "laptop", side=Side.DESTINATION)
     bench.journal.intend(resource.ref, "create", Side.DESTINATION)
     assert bench.carry(KIND, resource) == there
+
+
+def test_names_that_some_databases_take_for_one_block():
+    pairs = [
+        Resource(ref=Ref("keypair", f"{user}/{name}"), name=name, fields={"user_id": user, "name": name})
+        for user, name in (
+            ("u", "laptop"),
+            ("u", "laptop "),
+            ("u", "Laptop"),
+            ("u", "phone"),
+            ("v", "laptop"),
+        )
+    ]
+    source = Inventory("source", pairs)
+    blocked = [[one.severity for one in KIND.refuse(pair, source)] for pair in pairs]
+    assert blocked == [[Severity.BLOCK]] * 3 + [[], []]
+    want = Want(source=pairs[4], fields={"user_id": "u", "name": "phone "}, secrets={})
+    (problem,) = KIND.check(want, source, exists=False)
+    assert "'phone' that its user has on the destination" in problem.summary
