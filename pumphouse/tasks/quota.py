@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pumphouse import errors
 from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.context import JournalEntry
 from pumphouse.fields import copy, drop, ref
 from pumphouse.model import Inventory, Ref, Resource
 from pumphouse.resource import Adopt, Problem, Reach, ResourceType, ScopeLevel, Severity, Want
@@ -76,6 +77,11 @@ class SetLimits(Create):
     """Set the limits, or put back those that were there."""
 
     doing = "sets the limits"
+
+    def _find_lost(self, cloud: CloudAPI, entry: JournalEntry) -> str | None:
+        """The project's, whatever of it an attempt has set: no quota tells who set it."""
+        project_id: str | None = entry.detail["project_id"]
+        return project_id
 
     def _until_gone(self, cloud: CloudAPI, identity: str, project_id: str | None) -> None:
         """A quota is never gone: after its deletion the defaults hold."""

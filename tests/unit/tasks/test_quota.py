@@ -164,3 +164,15 @@ def test_a_limit_below_what_is_used_or_for_an_unknown_type_blocks(tenancy):
 
 def test_a_quota_is_there_as_long_as_its_project(tenancy):
     assert QUOTA.show(tenancy.bench.source, "0" * 32, project_id=None) is None
+
+
+def test_limits_that_an_attempt_was_setting_when_it_died_are_taken_back(tenancy, project):
+    there = tenancy.bench.there("project", project)
+    before = read(tenancy, Side.DESTINATION, there).fields
+    resource = read(tenancy, Side.SOURCE, project)
+    detail = {"project_id": there}
+    tenancy.bench.journal.intend(resource.ref, "create", Side.DESTINATION, detail=detail)
+    limits = {"quota_set": {"cores": 64}}
+    tenancy.bench.destination.put(Service.COMPUTE, f"/os-quota-sets/{there}", limits)
+    tenancy.bench.undo([QUOTA], {resource.ref: resource})
+    assert read(tenancy, Side.DESTINATION, there).fields == before
