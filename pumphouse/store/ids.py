@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -22,6 +23,14 @@ class IdRecord:
     made: bool
 
 
+_TABLE: sa.Table = sa.inspect(IdRow).local_table  # type: ignore[assignment]
+_KEY = ("source", "destination", "type", "source_id")
+# Made once, and without objects of the mapper: every step of a migration runs them.
+_SELECT = sa.select(_TABLE).where(*(_TABLE.c[name] == sa.bindparam(name) for name in _KEY))
+_INSERT = sa.insert(_TABLE)
+_UPDATE = sa.update(_TABLE).where(*(_TABLE.c[name] == sa.bindparam(f"key_{name}") for name in _KEY))
+
+
 class IdTable:
     """The id maps of all pairs of clouds."""
 
@@ -31,9 +40,10 @@ class IdTable:
     @retried
     def get(self, source: str, destination: str, ref: Ref) -> IdRecord | None:
         """What stands for a resource; None if nothing does."""
-        with Session(self._database.reader) as session:
-            row = session.get(IdRow, (source, destination, ref.type, ref.id))
-            return None if row is None else _record(row)
+        key = {"source": source, "destination": destination, "type": ref.type, "source_id": ref.id}
+        with self._database.reader.connect() as connection:
+            row = connection.execute(_SELECT, key).first()
+        return None if row is None else _record(row)
 
     @retried
     def all(self, source: str, destination: str) -> dict[Ref, IdRecord]:
@@ -63,18 +73,14 @@ class IdTable:
         self, source: str, destination: str, ref: Ref, destination_id: str, *, migration: str, made: bool
     ) -> None:
         """Write a pair of ids, in place of an earlier one."""
-        with Session(self._database.writer) as session, session.begin():
-            session.merge(
-                IdRow(
-                    source=source,
-                    destination=destination,
-                    type=ref.type,
-                    source_id=ref.id,
-                    destination_id=destination_id,
-                    migration=migration,
-                    made=made,
-                )
-            )
+        key = {"source": source, "destination": destination, "type": ref.type, "source_id": ref.id}
+        pair = {"destination_id": destination_id, "migration": migration, "made": made}
+        with self._database.writer.begin() as connection:
+            if connection.execute(_SELECT, key).first() is None:
+                connection.execute(_INSERT, {**key, **pair})
+            else:
+                which = {f"key_{name}": value for name, value in key.items()}
+                connection.execute(_UPDATE, {**which, **pair})
 
     @retried
     def remove(self, source: str, destination: str, ref: Ref) -> None:
@@ -124,7 +130,7 @@ class MigrationIds:
         self.table.remove(self.source, self.destination, ref)
 
 
-def _record(row: IdRow) -> IdRecord:
+def _record(row: IdRow | sa.Row[Any]) -> IdRecord:
     return IdRecord(
         ref=Ref(row.type, row.source_id),
         destination_id=row.destination_id,

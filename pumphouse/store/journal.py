@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
 from pumphouse.context import JournalEntry, JournalState
@@ -24,6 +25,18 @@ _OPEN = (JournalState.INTENT, JournalState.MADE, JournalState.LEFT)
 
 _NOT_MADE = frozenset({"adopted", "before"})
 """What the detail of a creation has when it found the resource, or changed it."""
+
+
+_TABLE: sa.Table = sa.inspect(JournalRow).local_table  # type: ignore[assignment]
+# Made once, and without objects of the mapper: every step of a migration runs them.
+_KEY = ("migration", "type", "source_id", "step", "side")
+_OPEN_OF_STEP = (
+    sa.select(_TABLE)
+    .where(*(_TABLE.c[name] == sa.bindparam(name) for name in _KEY), _TABLE.c.state.in_(_OPEN))
+    .order_by(_TABLE.c.id.desc())
+)
+_INSERT = sa.insert(_TABLE)
+_SET_STATE = sa.update(_TABLE).where(_TABLE.c.id == sa.bindparam("key"))
 
 
 class JournalTable:
@@ -51,51 +64,47 @@ class JournalTable:
         :raises Fenced: another process has taken the migration over; nothing must be written to a cloud.
         """
         now = datetime.now(UTC)
-        with Session(self._database.writer) as session, session.begin():
+        with self._database.writer.begin() as connection:
             # The lock on the migration also keeps two attempts from writing the entry twice.
-            check_fence(session, migration, epoch)
-            query = _of(migration, ref=ref, step=step).where(JournalRow.side == side)
-            row = session.scalars(query.order_by(JournalRow.id.desc())).first()
-            repeated = row is not None
-            if row is None:
-                row = JournalRow(
-                    migration=migration,
-                    unit=unit,
-                    type=ref.type,
-                    source_id=ref.id,
-                    step=step,
-                    side=side,
-                    state=JournalState.INTENT,
-                    detail=dict(detail or {}),
-                    temporary=temporary,
-                    at=now,
-                    changed_at=now,
-                )
-                session.add(row)
-            elif row.state == JournalState.LEFT:
-                row.state = JournalState.MADE if row.made_id else JournalState.INTENT
-                row.changed_at = now
-            session.flush()
-            return _entry(row, repeated=repeated)
+            check_fence(connection, migration, epoch)
+            key = {"migration": migration, "type": ref.type, "source_id": ref.id, "step": step, "side": side}
+            row = connection.execute(_OPEN_OF_STEP, key).first()
+            if row is not None:
+                entry = _entry(row, repeated=True)
+                if entry.state is not JournalState.LEFT:
+                    return entry
+                again = replace(entry, state=JournalState.MADE if row.made_id else JournalState.INTENT)
+                connection.execute(_SET_STATE, {"key": row.id, "state": again.state, "changed_at": now})
+                return again
+            kept = dict(detail or {})
+            more = {"unit": unit, "state": JournalState.INTENT, "detail": kept, "temporary": temporary}
+            made = connection.execute(_INSERT, {**key, **more, "at": now, "changed_at": now})
+            return JournalEntry(
+                id=made.inserted_primary_key[0],  # type: ignore[index]
+                unit=unit,
+                ref=ref,
+                step=step,
+                side=side,
+                state=JournalState.INTENT,
+                detail=kept,
+                temporary=temporary,
+            )
 
     @retried
-    def made(self, entry_id: int, made_id: str, *, detail: Mapping[str, Any] | None = None) -> JournalEntry:
+    def made(self, entry_id: int, made_id: str, *, detail: Mapping[str, Any] | None = None) -> None:
         """Write the id of what was made (and other detail, if given).
 
         Not fenced: it is a fact, which whoever has the migration now needs.
         """
-        with Session(self._database.writer) as session, session.begin():
-            row = _change(session, entry_id, JournalState.MADE)
-            row.made_id = made_id
-            if detail is not None:
-                row.detail = dict(detail)
-            return _entry(row)
+        values = {"state": JournalState.MADE, "made_id": made_id, "changed_at": datetime.now(UTC)}
+        if detail is not None:
+            values["detail"] = dict(detail)
+        self._set(entry_id, values)
 
     @retried
     def removed(self, entry_id: int) -> None:
         """Write that it is gone, or undone."""
-        with Session(self._database.writer) as session, session.begin():
-            _change(session, entry_id, JournalState.REMOVED)
+        self._set(entry_id, {"state": JournalState.REMOVED, "changed_at": datetime.now(UTC)})
 
     @retried
     def left(self, entry_id: int, reason: str) -> None:
@@ -112,7 +121,7 @@ class JournalTable:
         """
         now = datetime.now(UTC)
         with Session(self._database.writer) as session, session.begin():
-            check_fence(session, migration, epoch)
+            check_fence(session.connection(), migration, epoch)
             theirs = {
                 (row.type, row.made_id)
                 for row in session.scalars(_of_others(session, migration, Create.name))
@@ -214,6 +223,11 @@ class JournalTable:
         with Session(self._database.reader) as session:
             return list(map(_entry, session.scalars(query)))
 
+    def _set(self, entry_id: int, values: Mapping[str, Any]) -> None:
+        with self._database.writer.begin() as connection:
+            if not connection.execute(_SET_STATE, {"key": entry_id, **values}).rowcount:
+                raise NoResultFound(f"the journal has no entry {entry_id}")
+
     def find(self, migration: str, ref: Ref, step: str) -> JournalEntry | None:
         """The newest open entry of a step; None if there is none."""
         return next(iter(self.open_entries(migration, ref=ref, step=step)), None)
@@ -251,7 +265,9 @@ class UnitJournal:
     def made(
         self, entry: JournalEntry, made_id: str, *, detail: Mapping[str, Any] | None = None
     ) -> JournalEntry:
-        return self.table.made(entry.id, made_id, detail=detail)
+        self.table.made(entry.id, made_id, detail=detail)
+        told = entry.detail if detail is None else dict(detail)
+        return replace(entry, state=JournalState.MADE, made_id=made_id, detail=told)
 
     def removed(self, entry: JournalEntry) -> None:
         self.table.removed(entry.id)
@@ -309,7 +325,7 @@ def _change(session: Session, entry_id: int, state: JournalState) -> JournalRow:
     return row
 
 
-def _entry(row: JournalRow, *, repeated: bool = False) -> JournalEntry:
+def _entry(row: JournalRow | sa.Row[Any], *, repeated: bool = False) -> JournalEntry:
     return JournalEntry(
         id=row.id,
         unit=row.unit,

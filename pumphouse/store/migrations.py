@@ -309,9 +309,17 @@ def _of_key(session: Session, key: RequestKey) -> MigrationRow | None:
     return row
 
 
-def check_fence(session: Session, id: str, epoch: int) -> None:
+_TABLE: sa.Table = sa.inspect(MigrationRow).local_table  # type: ignore[assignment]
+_FENCE = (
+    sa.select(*(_TABLE.c[name] for name in ("id", "epoch", "owner_host", "owner_pid", "owner_started")))
+    .where(_TABLE.c.id == sa.bindparam("id"))
+    .with_for_update()
+)
+
+
+def check_fence(connection: sa.Connection, id: str, epoch: int) -> None:
     """Lock the migration until the transaction ends. Raises Fenced unless ``epoch`` is still its own."""
-    _check_epoch(locked_row(session, id), epoch)
+    _check_epoch(connection.execute(_FENCE, {"id": id}).one(), epoch)
 
 
 def find_row(session: Session, id: str) -> MigrationRow:
@@ -326,7 +334,7 @@ def locked_row(session: Session, id: str) -> MigrationRow:
     return session.get_one(MigrationRow, id, with_for_update=True, populate_existing=True)
 
 
-def _check_epoch(row: MigrationRow, epoch: int | None) -> None:
+def _check_epoch(row: MigrationRow | sa.Row[Any], epoch: int | None) -> None:
     if epoch is not None and row.epoch != epoch:
         raise Fenced(f"another process has taken migration {row.id} over ({_owner(row) or 'it has let go'})")
 
@@ -373,7 +381,7 @@ def _refuse_if_unfinished(other: MigrationRow, wanted: MigrationRow) -> None:
         )
 
 
-def _owner(row: MigrationRow) -> Owner | None:
+def _owner(row: MigrationRow | sa.Row[Any]) -> Owner | None:
     if row.owner_host is None or row.owner_pid is None or row.owner_started is None:
         return None
     return Owner(host=row.owner_host, pid=row.owner_pid, started=row.owner_started)
