@@ -18,11 +18,11 @@ from pumphouse.model import Action, Inventory, Ref, Resource, Side
 from pumphouse.moving.server import QUIET
 from pumphouse.moving.volume import CARRIER
 from pumphouse.nic_order import nic_order
-from pumphouse.resource import Reach, Severity
+from pumphouse.resource import Reach, Severity, Want
 from pumphouse.tasks.flavor import Flavor
 from pumphouse.tasks.image import Image
 from pumphouse.tasks.keypair import Keypair
-from pumphouse.tasks.server import Server
+from pumphouse.tasks.server import Server, _boot_device
 from pumphouse.tasks.server_group import ServerGroup
 from pumphouse.tasks.volume import Volume
 
@@ -418,7 +418,50 @@ def test_a_server_in_another_state_by_now_is_not_touched(bench, place):
     place.act(identity, "os-resetState", {"state": "error"})
     with pytest.raises(errors.ResourceError, match="its status is now ERROR"):
         bench.step(KIND, resource, "quiesce")
+    # Nothing is in the journal: an undo could not bring it back to that.
+    assert bench.journal.entries == []
     place.act(identity, "os-resetState", {"state": "active"})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"status": "SHUTOFF"}, "its status is SHUTOFF"),
+        ({"addresses": {}}, "addresses: ['10.20.30.11'] wanted, [] found"),
+        ({"device_id": "another"}, "is not its own"),
+        ({"status": "DOWN", "binding:vif_type": "binding_failed"}, "is binding_failed"),
+    ],
+)
+def test_a_server_that_does_not_run_with_its_network_is_not_verified(bench, place, monkeypatch, wrong, words):
+    resource = place.read(place.boot())
+    bench.carry(KIND, resource, until="verify")
+    get = type(bench.destination).get
+
+    def tell(cloud: Any, service: Service, path: str, **more: Any) -> dict[str, Any]:
+        body = get(cloud, service, path, **more)
+        item = "server" if path.startswith("/servers/") and path.count("/") == 2 else "port"
+        if item in body and cloud is bench.destination:
+            body[item] |= {name: value for name, value in wrong.items() if name in body[item]}
+        return body
+
+    monkeypatch.setattr(type(bench.destination), "get", tell)
+    with pytest.raises(errors.VerificationFailed) as caught:
+        bench.step(KIND, resource, "verify")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("root", ["/dev/vda", "/dev/sda"])
+def test_the_boot_volume_is_that_of_the_root_device(root):
+    class Attached:
+        """A cloud that tells the attachments of a server."""
+
+        def list(self, service, path, key, **more):
+            other = "/dev/vdb" if root == "/dev/vda" else "/dev/vda"
+            return [{"volumeId": name, "device": device} for name, device in (("o", other), ("r", root))]
+
+    body = {"image": "", "OS-EXT-SRV-ATTR:root_device_name": root}
+    volumes = KIND._volumes(Attached(), "s", boot_device=_boot_device(body))
+    assert [one["volume"] for one in volumes if one["boot"]] == ["r"]
 
 
 # -- what is pure
@@ -447,6 +490,11 @@ SOURCE = Inventory(
             ref=Ref("flavor", "f"),
             name="small",
             fields={"ram": 1, "vcpus": 1, "disk": 1, "ephemeral": 0, "extra_specs": {}},
+        ),
+        Resource(
+            ref=Ref("flavor", "large"),
+            name="large",
+            fields={"ram": 1, "vcpus": 1, "disk": 1, "ephemeral": 5, "extra_specs": {}},
         ),
         Resource(ref=Ref("image", "i"), name="i", fields={"properties": {}, "deactivated": False}),
         Resource(ref=Ref("image", "off"), name="off", fields={"properties": {}, "deactivated": True}),
@@ -492,6 +540,7 @@ def test_what_cannot_move_is_refused(changes, words):
         ({"nic_order_is_clear": False}, Severity.WARNING, "order of all its ports"),
         ({"flavor": {"ram": 2}}, Severity.WARNING, "has been changed since"),
         ({"certificates": True}, Severity.LOST, "certificates"),
+        ({"fields": {"flavor": "large"}}, Severity.LOST, "ephemeral disk is made anew"),
     ],
 )
 def test_what_is_lost_is_told(changes, severity, words):
@@ -526,3 +575,12 @@ def test_an_order_that_cannot_be_known_says_so():
 
 def test_the_states_in_which_a_server_is_quiet_need_no_quieting():
     assert {"SHUTOFF", "SUSPENDED", "PAUSED", "SHELVED", "SHELVED_OFFLOADED"} == QUIET
+
+
+def test_a_zone_that_the_destination_lacks_blocks():
+    want = Want(source=server(), fields={"pinned_availability_zone": "az9"}, secrets={})
+    destination = Inventory("destination", facts={"server": {"zones": ["az1"]}})
+    (problem,) = KIND.check(want, destination, exists=False)
+    assert problem.severity is Severity.BLOCK
+    assert "availability_zones" in problem.next_step
+    assert list(KIND.check(want, destination, exists=True)) == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from pumphouse import errors
 from pumphouse.cloud_api import Service
 from pumphouse.compare import differences
 from pumphouse.model import Inventory, Ref, Resource, Side
@@ -115,6 +117,22 @@ def test_undo_half_way_leaves_nothing_on_either_side(bench, make, until):
     if made is not None:
         gone(lambda: bench.destination.get(Service.VOLUME, f"/volumes/{made}"))
     assert bench.source.get(Service.VOLUME, f"/volumes/{identity}")["volume"]["status"] == "available"
+
+
+def test_data_that_is_not_what_was_sent_is_not_verified(bench, make):
+    resource = bench.read(KIND, make(), Side.SOURCE)
+    bench.carry(KIND, resource, until="verify")
+    bench.step(KIND, resource, "verify")
+    record = {"name": "other", "disk_format": "raw", "container_format": "bare"}
+    other = bench.source.post(Service.IMAGE, "/images", record)["id"]
+    bench.source.put_image(other, io.BytesIO(b"other"), 5)
+    (export,) = bench.journal.open_entries(resource.ref, "export")
+    bench.journal.made(export, other)  # as if this had been sent
+    with pytest.raises(errors.VerificationFailed, match="not the data that was sent"):
+        bench.step(KIND, resource, "verify")
+    bench.source.delete(Service.IMAGE, f"/images/{other}")
+    bench.journal.made(export, export.made_id)
+    bench.undo([KIND], {resource.ref: resource})
 
 
 def test_a_second_attempt_makes_nothing_twice(bench, make, project):
