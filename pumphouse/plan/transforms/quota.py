@@ -1,4 +1,4 @@
-"""Find quotas that would not suffice, before anything is written.
+"""Find quotas that would not suffice, before anything is written, and set them before what they are for.
 
 Stands after the checks, since what is blocked is not counted. The limit is the one that the plan sets, else
 the destination's; what the destination's project uses already counts against it.
@@ -18,12 +18,16 @@ UNLIMITED = -1
 
 
 def apply(draft: Draft) -> None:
-    """Block a project's quota where what is created exceeds it."""
+    """Block a project's quota where what is created exceeds it; else it comes before what consumes it."""
     needed: dict[str, Counter[str]] = defaultdict(Counter)
     for node in draft.nodes.values():
-        if node.action is Action.CREATE and node.resource.project_id:
-            kind = draft.kind(node.resource.ref)
-            needed[node.resource.project_id].update(kind.consumes(node.resource, draft.source))
+        project = node.resource.project_id
+        if node.action is Action.CREATE and project:
+            consumed = draft.kind(node.resource.ref).consumes(node.resource, draft.source)
+            needed[project].update(consumed)
+            quota = draft.nodes.get(Ref("quota", project))
+            if consumed and quota is not None and quota.action in {Action.CREATE, Action.UPDATE}:
+                draft.graph.add_edge(quota.resource.ref, node.resource.ref)
     for node in list(draft.nodes.values()):
         if node.resource.ref.type == "quota" and node.resource.project_id in needed:
             _check(draft, node, needed[node.resource.project_id])

@@ -194,6 +194,14 @@ def test_a_quota_that_does_not_suffice_blocks():
     assert "quota compute.instances is 1, 0 are used and 2 more are needed" in why(made, "quota:p1")
 
 
+def test_a_quota_is_set_before_what_it_is_for():
+    made, quota = plan(), Ref("quota", "p1")
+    assert quota in made.by_ref[Ref("server", "v1")].needs
+    assert quota not in made.by_ref[Ref("subnet", "s1")].needs  # the toy consumes nothing
+    left_out = plan(leave_out={"quota": "no quotas, please"})
+    assert quota not in left_out.by_ref[Ref("server", "v1")].needs
+
+
 def test_what_the_destinations_project_uses_counts_against_its_quota():
     there = destination(
         one("project", "P", name="shop", domain_id="default", description=""),
