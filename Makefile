@@ -111,6 +111,10 @@ docs: venv ## Build the documentation in doc/_build/html; a warning is an error
 config-sample: venv ## Write etc/pumphouse/pumphouse.conf.sample from the options
 	@$(BIN)/oslo-config-generator --config-file etc/pumphouse/config-generator.conf
 
+.PHONY: policy-sample
+policy-sample: venv ## Write etc/pumphouse/policy.yaml.sample from the API's rules
+	@$(BIN)/oslopolicy-sample-generator --namespace pumphouse --output-file etc/pumphouse/policy.yaml.sample
+
 .PHONY: openapi
 openapi: venv ## Write etc/pumphouse/openapi.json from the API's code
 	@$(BIN)/python -m pumphouse.api.openapi > etc/pumphouse/openapi.json

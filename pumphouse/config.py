@@ -148,6 +148,14 @@ class Migration:
     )
 
 
+class Auth(StrEnum):
+    """How the API knows who asks."""
+
+    NONE = "none"
+    TOKEN = "token"  # noqa: S105 -- the name of a way, not a token
+    KEYSTONE = "keystone"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
     """The HTTP API, which ``pumphouse api`` serves."""
@@ -155,6 +163,33 @@ class Api:
     listen: str = option(
         "127.0.0.1:8775", "Where it listens: HOST:PORT, [IPv6]:PORT, or unix:/path/to/socket."
     )
+    auth: Auth = option(
+        Auth.TOKEN,
+        "How it knows who asks.",
+        choices={
+            Auth.NONE: "whoever reaches it may do everything; only on a loopback address or a unix socket",
+            Auth.TOKEN: "whoever has the token of token_file may do everything",
+            Auth.KEYSTONE: "users of Keystone, by the group [keystone_authtoken] and policy_file "
+            "(extra 'keystone')",
+        },
+    )
+    token_file: str = option(
+        lambda: str(state_directory() / "api-token"),
+        "The file with the token, which is made if it is not there. Only its owner may read it.",
+        sample="$$XDG_STATE_HOME/pumphouse/api-token",
+    )
+    policy_file: str = option(
+        "",
+        "A file with rules of oslo.policy that differ from the defaults, for auth = keystone. If none is "
+        "given, /etc/pumphouse/policy.yaml is read if it is there.",
+    )
+    hosts: tuple[str, ...] = option(
+        (),
+        "The names by which it may be called, such as pumphouse.example.org. A loopback address answers to "
+        "its own besides; another one to all, if none are given.",
+    )
+    tls_certificate: str = option("", "A file with the certificate (PEM). With it, only TLS is spoken.")
+    tls_key: str = option("", "The file with the certificate's key (PEM).")
     migrations: int = option(
         4, "How many migrations are carried out at the same time; others wait.", min=1, max=64
     )
@@ -185,6 +220,8 @@ class Config:
     migration: Migration = field(default_factory=Migration)
     api: Api = field(default_factory=Api)
     cloud_groups: Mapping[str, Cloud] = field(default_factory=lambda: MappingProxyType({}))
+    files: tuple[Path, ...] = field(default=(), compare=False)
+    """Where it was read from."""
 
     def cloud(self, name: str) -> Cloud:
         """The options of one cloud. One without a group of its own has the defaults."""
@@ -194,6 +231,10 @@ class Config:
 GROUPS: Final[Mapping[str, type[Any]]] = MappingProxyType(
     {"store": Store, "engine": Engine, "clouds": Clouds, "migration": Migration, "api": Api}
 )
+
+
+OTHERS: Final = frozenset({"keystone_authtoken", "oslo_policy"})
+"""Groups in the same file that belong to libraries, which check them themselves."""
 
 
 def load(files: Sequence[Path | str] | None = None) -> Config:
@@ -219,7 +260,11 @@ def load(files: Sequence[Path | str] | None = None) -> Config:
     clouds = {
         group.removeprefix(CLOUD_GROUP): value for group, value in values.items() if group not in GROUPS
     }
-    return Config(**{group: values[group] for group in GROUPS}, cloud_groups=MappingProxyType(clouds))
+    return Config(
+        **{group: values[group] for group in GROUPS},
+        cloud_groups=MappingProxyType(clouds),
+        files=tuple(paths),
+    )
 
 
 def default_files() -> list[Path]:
@@ -257,6 +302,8 @@ def _cloud_groups(paths: Iterable[Path]) -> list[str]:
 
 
 def _check_names(path: Path, group: str, given: Iterable[str]) -> None:
+    if group in OTHERS:
+        return
     if group not in GROUPS and group != "DEFAULT" and not _is_cloud(group):
         raise BadConfig(
             f"{path}: unknown group [{group}]", next_step=_choose([*GROUPS, f"{CLOUD_GROUP}NAME"])

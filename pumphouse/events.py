@@ -102,14 +102,13 @@ class RequestFailed(Event):
 class Audited(Event):
     """Somebody has asked for something over the API, and it was granted.
 
-    ``who`` is the user as the API knows them, ``address`` is where they are. ``operation`` is the name in the
-    OpenAPI document, ``path`` and ``status`` are of the request. ``migration`` is empty for what concerns
-    none.
+    ``who`` is the user as the API knows them, ``address`` is where they are. ``rule`` is the policy's that
+    grants it, ``path`` and ``status`` are of the request. ``migration`` is empty for what concerns none.
     """
 
     migration: str = ""
     who: str
-    operation: str
+    rule: str
     path: str
     status: int
     address: str = ""

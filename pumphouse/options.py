@@ -47,6 +47,8 @@ def _option(declared: dataclasses.Field[Any], type_: type[Any]) -> cfg.Opt:
     how = {"default": default, "help": declared.metadata["help"], **declared.metadata["how"]}
     if declared.metadata["sample"]:
         how["sample_default"] = declared.metadata["sample"]
+    if typing.get_origin(type_) is tuple:
+        return cfg.ListOpt(declared.name, **how | {"default": list(how["default"])})
     if issubclass(type_, StrEnum):
         how["choices"] = [(str(one), text) for one, text in how["choices"].items()]
         return cfg.StrOpt(declared.name, **how)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
@@ -10,7 +10,10 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
 from pumphouse import __version__
-from pumphouse.api import health, problems, stream, v1
+from pumphouse.api import audit, auth, health, problems, security, stream, v1
+from pumphouse.api.auth import Login, Policy, open_to_all
+from pumphouse.api.auth.local import LocalLogin
+from pumphouse.api.auth.policy import AllowAll
 from pumphouse.api.problems import Problem
 from pumphouse.api.routes import EXTENSION
 from pumphouse.api.v1 import actions, clouds, events, migrations, plans, reports, types
@@ -29,11 +32,21 @@ VERSION_ONE = (
 )
 
 
-def create_app(service: Pumphouse, *, blueprints: Iterable[Blueprint] = ()) -> OpenAPI:
+def create_app(
+    service: Pumphouse,
+    *,
+    login: Login | None = None,
+    policy: Policy | None = None,
+    hosts: Sequence[str] = (),
+    blueprints: Iterable[Blueprint] = (),
+) -> OpenAPI:
     """The application on these use cases, which must stay open for as long as it serves.
 
     Close its feed (:func:`pumphouse.api.stream.feed_of`) before them.
 
+    :param login: how users are known; without one, whoever reaches it may do everything.
+    :param policy: what they may do; without one, everything.
+    :param hosts: the only names by which it may be called; all if there are none.
     :param blueprints: what is served besides the API, such as a dashboard.
     """
     app = OpenAPI(
@@ -50,6 +63,9 @@ def create_app(service: Pumphouse, *, blueprints: Iterable[Blueprint] = ()) -> O
     # Threads share them, so they are there before the first request.
     _ = service.store, service.registry, service.clouds, service.snapshots
     app.extensions[EXTENSION] = service
+    security.install(app, hosts=hosts)
+    auth.install(app, login or LocalLogin(), policy or AllowAll())
+    audit.install(app)
     stream.install(app, service.feed(events.frame), most=service.config.api.followers)
     problems.install(app)
     for routes in VERSION_ONE:
@@ -67,4 +83,4 @@ def _document_of(app: OpenAPI) -> Any:
     def show_openapi() -> Response:
         return jsonify(document)
 
-    return show_openapi
+    return open_to_all(show_openapi)

@@ -16,14 +16,12 @@ from flask_openapi3.models.schema import Schema
 from flask_openapi3.models.tag import Tag
 
 from pumphouse import errors
-from pumphouse.api import problems
+from pumphouse.api import auth, problems
 from pumphouse.api.documents import Document
 from pumphouse.service import Pumphouse
 
 V = TypeVar("V", bound=Callable[..., Any])
 EXTENSION = "pumphouse"
-ALLOW = "allow"
-"""The attribute of a view that names the rule of the policy."""
 _ALWAYS = (errors.InvalidRequest, errors.LoginRequired, errors.NotPermitted, errors.StoreError)
 
 
@@ -94,7 +92,7 @@ class Routes(APIBlueprint):
             def rendered(**parameters: Any) -> Response:
                 return _render(view(**parameters), known.status)
 
-            setattr(rendered, ALLOW, allow)
+            auth.allow(allow)(rendered)
             if known.document is not None:
                 self._describe(known.document)
             register = getattr(self, method)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from flask_openapi3.openapi import OpenAPI
+
 from pumphouse.api.app import create_app
+from pumphouse.api.auth.token import TokenLogin, pages, read_token
 from pumphouse.api.listen import Address, address_of
+from pumphouse.api.security import LOCAL_HOSTS
 from pumphouse.api.server import Server
 from pumphouse.api.stream import feed_of
-from pumphouse.config import Config
+from pumphouse.config import Auth, Config
 from pumphouse.errors import BadConfig
 from pumphouse.service import Pumphouse
 
@@ -17,9 +22,9 @@ from pumphouse.service import Pumphouse
 class Host:
     """The application and its use cases, in the process that serves."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, hosts: Sequence[str]) -> None:
         self._service = Pumphouse.open(config)
-        app = create_app(self._service)
+        app = _app(self._service, hosts)
         self._feed = feed_of(app)
         self.wsgi: Callable[..., Any] = app
         self._supervisor = self._service.supervise(at_once=config.api.migrations)
@@ -36,24 +41,68 @@ class Host:
         self._service.close()
 
 
-def serve(config: Config, *, say: Callable[[str], None]) -> None:
+def serve(config: Config, *, say: Callable[[str], None], secrets: bool) -> None:
     """Serve until a signal ends it; then this process ends, too.
 
-    :param say: told the address once the server can be reached.
+    :param say: told the address once the server can be reached, and how to log in.
+    :param secrets: whether that may be told with the token: nobody but the operator will see it.
     :raises pumphouse.errors.BadConfig: it cannot listen there, or must not.
     :raises pumphouse.errors.StoreError: the store cannot be used.
     """
     address = Address.parse(config.api.listen)
-    if not address.local:
+    if config.api.auth is Auth.NONE and not address.local:
         raise BadConfig(
-            f"{address} can be reached from other machines, and the API asks nobody who they are",
-            next_step="Listen on a loopback address or a unix socket.",
+            f"{address} can be reached from other machines, and auth = none asks nobody who they are",
+            next_step="Listen on a loopback address or a unix socket, or choose another auth.",
         )
+    hosts = list(config.api.hosts)
+    if address.local and address.path is None:
+        hosts += [*LOCAL_HOSTS, address.host]
     # What is wrong is told here, in a line; the process that serves would only fail to start.
     with Pumphouse.open(config) as service:
         service.store.events.last()
         service.cloud_names()
+        feed_of(_app(service, hosts)).close()
     listener = address.listen()
-    at = address_of(listener)
-    say(f"Serving on {at}" if at.path is not None else f"Serving on http://{at}")
-    Server(lambda: Host(config), listener=listener, followers=config.api.followers).run()
+    _tell(config, address_of(listener), say, secrets=secrets)
+    Server(
+        lambda: Host(config, hosts=hosts),
+        listener=listener,
+        followers=config.api.followers,
+        certificate=config.api.tls_certificate,
+        key=config.api.tls_key,
+    ).run()
+
+
+def _app(service: Pumphouse, hosts: Sequence[str]) -> OpenAPI:
+    """The application, with the login that is configured. Raises BadConfig."""
+    options = service.config.api
+    match options.auth:
+        case Auth.NONE:
+            return create_app(service, hosts=hosts)
+        case Auth.TOKEN:
+            login = TokenLogin(read_token(Path(options.token_file).expanduser()))
+            return create_app(service, login=login, hosts=hosts, blueprints=[pages(login)])
+        case Auth.KEYSTONE:
+            try:
+                from pumphouse.api.auth import keystone
+
+                policy = keystone.KeystonePolicy(options.policy_file)
+                app = create_app(service, login=keystone.KeystoneLogin(), policy=policy, hosts=hosts)
+                keystone.guard(app, service.config.files)
+            except ImportError as error:
+                raise BadConfig(
+                    f"auth = keystone needs {error.name}", next_step="Install pumphouse[keystone]."
+                ) from None
+            return app
+
+
+def _tell(config: Config, at: Address, say: Callable[[str], None], *, secrets: bool) -> None:
+    url = f"http{'s' if config.api.tls_certificate else ''}://{at}"
+    say(f"Serving on {at if at.path is not None else url}")
+    if config.api.auth is Auth.TOKEN:
+        path = Path(config.api.token_file).expanduser()
+        if secrets and at.path is None:
+            say(f"Log in with {url}/login?token={read_token(path)}")
+        else:
+            say(f"Log in with the token in {path}")

@@ -39,11 +39,21 @@ class Server(BaseApplication):
 
     :param listener: the socket that listens; the server's own from here on.
     :param followers: how many may follow events at once.
+    :param certificate: a file; with it, TLS is spoken. ``key`` is its key's, if that is in another.
     """
 
-    def __init__(self, start: Callable[[], Hosted], *, listener: socket.socket, followers: int) -> None:
+    def __init__(
+        self,
+        start: Callable[[], Hosted],
+        *,
+        listener: socket.socket,
+        followers: int,
+        certificate: str = "",
+        key: str = "",
+    ) -> None:
         self._start = start
         self._listener = listener
+        self._tls = {"certfile": certificate, "keyfile": key or None} if certificate else {}
         self._threads = followers + THREADS_BESIDES
         self.hosted: Hosted | None = None
         super().__init__()
@@ -64,6 +74,7 @@ class Server(BaseApplication):
             "control_socket_disable": True,
             "loglevel": "warning",
             "worker_exit": _worker_exit,
+            **self._tls,
         }
         for name, value in settings.items():
             self.cfg.set(name, value)

@@ -21,16 +21,22 @@ class Api(Command):
             metavar="ADDRESS",
             help="HOST:PORT, or unix:/path/to/socket (default: as configured)",
         )
+        parser.add_argument(
+            "--auth",
+            choices=["none", "token", "keystone"],
+            help="how it knows who asks (default: as configured)",
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Serve."""
         from pumphouse.api.run import serve
+        from pumphouse.config import Auth
 
         config = self.app.config()
-        if parsed_args.listen:
-            config = replace(config, api=replace(config.api, listen=parsed_args.listen))
-        serve(config, say=self._say_at_once)
+        given = {"listen": parsed_args.listen, "auth": parsed_args.auth and Auth(parsed_args.auth)}
+        config = replace(config, api=replace(config.api, **{name: one for name, one in given.items() if one}))
+        serve(config, say=self._say_at_once, secrets=self.app.stdout.isatty())
         return 0
 
     def _say_at_once(self, text: str) -> None:

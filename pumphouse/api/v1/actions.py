@@ -10,6 +10,8 @@ from flask import url_for
 from pydantic import ConfigDict, Field, model_validator
 
 from pumphouse import errors
+from pumphouse.api.audit import concerns
+from pumphouse.api.auth import require
 from pumphouse.api.documents import Document, Id
 from pumphouse.api.routes import Answer, Reply, Routes, service
 from pumphouse.api.v1.migrations import OF_A_MIGRATION, Migration, MigrationPath
@@ -124,7 +126,7 @@ def create_migration(header: IdempotencyHeader, body: NewMigration) -> Reply:
 @routes.route_to(
     "post",
     "/migrations/<migration_id>/actions",
-    allow="migrations:act",
+    allow="migrations:read",
     answer=ACCEPTED,
     errors=(*OF_A_MIGRATION, errors.WrongState, errors.MigrationBusy),
 )
@@ -134,6 +136,7 @@ def act_on_migration(path: MigrationPath, body: NewAction) -> Reply:
     Asked again, it changes nothing. What could not be begun afterwards is an event, and the migration's
     reason.
     """
+    require(f"migrations:{body.action}")
     if body.action is Action.PAUSE:
         return _accepted(service().pause(path.migration_id))
     return _accepted(service().want(path.migration_id, _WISHES[body.action]))
@@ -162,6 +165,7 @@ def _key(given: str | None, body: NewMigration) -> RequestKey | None:
 
 
 def _accepted(record: MigrationRecord) -> Reply:
+    concerns(record.id)
     return Reply(
         document=Migration(**Migration.fields_of(record)),
         headers={"Location": url_for("migrations.show_migration", migration_id=record.id)},

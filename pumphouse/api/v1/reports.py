@@ -6,11 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from flask import Response, make_response
 from pydantic import Field
 
 from pumphouse import errors
 from pumphouse.api.documents import Document
 from pumphouse.api.routes import Answer, Reply, Routes, service
+from pumphouse.api.security import with_style
 from pumphouse.api.v1.migrations import OF_A_MIGRATION, MigrationPath
 from pumphouse.model import Action
 from pumphouse.report import render
@@ -87,7 +89,7 @@ class ReportQuery(Document):
     ),
     errors=(*OF_A_MIGRATION, errors.WrongState),
 )
-def show_report(path: MigrationPath, query: ReportQuery) -> Document | Reply:
+def show_report(path: MigrationPath, query: ReportQuery) -> Document | Reply | Response:
     """Show what a migration kept, changed and lost: as JSON, as a table, or as a page to print."""
     report = service().report(path.migration_id)
     name = f"report-{report.migration}"
@@ -98,5 +100,6 @@ def show_report(path: MigrationPath, query: ReportQuery) -> Document | Reply:
             headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
         )
     if query.format is ReportFormat.HTML:
-        return Reply(text=render.html(report), media_type="text/html; charset=utf-8")
+        page = make_response(render.html(report))
+        return with_style(page, render.STYLE)
     return Report.model_validate(report.to_dict())

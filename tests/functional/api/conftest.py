@@ -38,6 +38,7 @@ url = sqlite:///{tmp_path / "store" / "pumphouse.db"}
 poll_interval = 0.05
 [api]
 listen = 127.0.0.1:0
+auth = none
 [cloud:source]
 keystone_database = {cloud_pair.source.keystone_database_url}
 [cloud:destination]

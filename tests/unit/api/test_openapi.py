@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from oslo_policy.generator import generate_sample
 
 from pumphouse import errors
 from pumphouse.api.app import create_app
@@ -88,3 +89,10 @@ def test_what_nobody_expected_is_a_problem_document_that_tells_no_secrets(client
     assert answer.status_code == 500
     assert "1234" not in answer.text
     assert answer.json["detail"] == "unexpected ZeroDivisionError"
+
+
+def test_the_policy_s_sample_is_current(tmp_path):
+    sample = tmp_path / "policy.yaml"
+    generate_sample(["--namespace", "pumphouse", "--output-file", str(sample)])
+    committed = COMMITTED.with_name("policy.yaml.sample")
+    assert committed.read_text() == sample.read_text(), "write it anew with: make policy-sample"

@@ -1,0 +1,67 @@
+"""What every answer tells browsers, and which requests are not even looked at."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    # Neither a proxy nor a browser keeps what only this user may see. Static files say otherwise themselves.
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+}
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+
+def install(app: Flask, *, hosts: Sequence[str] = ()) -> None:
+    """Protect an application.
+
+    :param hosts: the only names by which it may be called; all if there are none. A page of elsewhere can
+        give its own name our address, and a browser would then take ours for its own.
+    """
+    if hosts:
+        app.before_request(partial(_by_these_names_only, frozenset(one.casefold() for one in hosts)))
+    app.before_request(_json_only)
+    app.after_request(_tell)
+
+
+def with_style(response: Response, style: str) -> Response:
+    """Let a page have this one inline style sheet."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    response.headers["Content-Security-Policy"] = _HEADERS["Content-Security-Policy"].replace(
+        "style-src 'self'", f"style-src 'self' 'sha256-{digest}'"
+    )
+    return response
+
+
+def _by_these_names_only(names: frozenset[str]) -> None:
+    if urlsplit(f"//{request.host}").hostname not in names:
+        raise BadRequest("This server does not answer to that name.")
+
+
+def _json_only() -> None:
+    """A body of another type is no JSON; and a form of another site cannot send JSON."""
+    if request.path.startswith("/v1/") and request.method in {"POST", "PUT", "PATCH"}:
+        has_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
+        if has_body and not request.is_json:
+            raise UnsupportedMediaType("The body must be application/json.")
+
+
+def _tell(response: Response) -> Response:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response

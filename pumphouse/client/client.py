@@ -1,0 +1,251 @@
+"""What can be asked of the API, one method for each operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from pumphouse.api.v1.clouds import (
+    Cloud,
+    CloudCheck,
+    CloudList,
+    CloudResource,
+    ResourcePage,
+    Tenant,
+    TenantPage,
+)
+from pumphouse.api.v1.events import Event, EventPage
+from pumphouse.api.v1.migrations import (
+    Migration,
+    MigrationDetail,
+    MigrationPage,
+    StepDocument,
+    StepPage,
+    Unit,
+    UnitPage,
+)
+from pumphouse.api.v1.plans import Graph, Plan, PlanPage, PlanSummary
+from pumphouse.api.v1.reports import Report
+from pumphouse.api.v1.types import Type, TypeList
+from pumphouse.client.transport import Transport
+
+_PAGE = 1000
+_AT_REST = frozenset({"PLANNED", "PAUSED"})
+
+
+class Client:
+    """The API of one server. Close it, or use it in a ``with``. See :class:`Transport` for the options.
+
+    Every method raises :class:`pumphouse.errors.Unavailable` when nobody answers, and else the error that the
+    server has.
+    """
+
+    def __init__(self, url: str, **options: Any) -> None:
+        self._transport = Transport(url, **options)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- clouds
+
+    def clouds(self) -> list[Cloud]:
+        """The clouds, and when each was last read."""
+        return self._transport.get(CloudList, "/clouds").clouds
+
+    def check_cloud(self, cloud: str) -> CloudCheck:
+        """What a cloud offers."""
+        return self._transport.get(CloudCheck, f"/clouds/{cloud}/check")
+
+    def refresh_cloud(self, cloud: str) -> Cloud:
+        """Read a cloud as a whole."""
+        return self._transport.post(Cloud, f"/clouds/{cloud}/refresh", {})
+
+    def tenants(self, cloud: str, *, name: str = "") -> Iterator[Tenant]:
+        """The tenants of a cloud, as it was last read."""
+        for page in self._transport.pages(TenantPage, f"/clouds/{cloud}/tenants", limit=_PAGE, name=name):
+            yield from page.tenants
+
+    def resources(
+        self, cloud: str, *, types: Sequence[str] = (), tenant: str | None = None, name: str = ""
+    ) -> Iterator[CloudResource]:
+        """What a cloud held when it was last read."""
+        query = {"type": list(types), "tenant": tenant, "name": name}
+        for page in self._transport.pages(ResourcePage, f"/clouds/{cloud}/resources", limit=_PAGE, **query):
+            yield from page.resources
+
+    def resource_types(self) -> list[Type]:
+        """The types of resources."""
+        return self._transport.get(TypeList, "/resource-types").resource_types
+
+    # -- plans
+
+    def plans(self) -> Iterator[PlanSummary]:
+        """The plans, newest first."""
+        for page in self._transport.pages(PlanPage, "/plans", limit=_PAGE):
+            yield from page.plans
+
+    def plan(self, plan_id: str) -> Plan:
+        """A plan."""
+        return self._transport.get(Plan, f"/plans/{plan_id}")
+
+    def create_plan(
+        self,
+        kind: str,
+        *names: str,
+        source: str | None = None,
+        destination: str | None = None,
+        strategy: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> Plan:
+        """Make a plan: what would be done with these tenants, servers, hosts, images or identities."""
+        body = _new_plan(kind, names, source, destination, strategy, overrides)
+        return self._transport.post(Plan, "/plans", body)
+
+    def graph(self, plan_id: str) -> Graph:
+        """A plan's graph."""
+        return self._transport.get(Graph, f"/plans/{plan_id}/graph")
+
+    def drawing(self, plan_id: str, language: str) -> str:
+        """A plan's graph as text: ``dot`` or ``mermaid``."""
+        return self._transport.send("GET", f"/plans/{plan_id}/graph", params={"format": language}).text
+
+    def delete_plan(self, plan_id: str) -> None:
+        """Forget a plan."""
+        self._transport.send("DELETE", f"/plans/{plan_id}")
+
+    # -- migrations
+
+    def migrate(
+        self,
+        kind: str,
+        *names: str,
+        source: str | None = None,
+        destination: str | None = None,
+        strategy: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        name: str = "",
+        options: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> Migration:
+        """Plan, and carry it out.
+
+        :param key: the same one gives the same migration, should the request have to be sent again.
+        """
+        plan = _new_plan(kind, names, source, destination, strategy, overrides)
+        return self._begin({"plan": plan, "name": name, "options": dict(options or {})}, key)
+
+    def migrate_plan(
+        self,
+        plan_id: str,
+        *,
+        check_fresh: bool = True,
+        name: str = "",
+        options: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> Migration:
+        """Carry a plan out.
+
+        :param check_fresh: plan again, and refuse if the clouds have changed since.
+        """
+        body = {"plan_id": plan_id, "check_fresh": check_fresh, "name": name, "options": dict(options or {})}
+        return self._begin(body, key)
+
+    def migrations(
+        self,
+        *,
+        state: str | None = None,
+        source: str | None = None,
+        destination: str | None = None,
+        name: str = "",
+    ) -> Iterator[Migration]:
+        """The migrations, newest first."""
+        query = {"state": state, "source": source, "destination": destination, "name": name}
+        for page in self._transport.pages(MigrationPage, "/migrations", limit=_PAGE, **query):
+            yield from page.migrations
+
+    def migration(self, migration_id: str) -> MigrationDetail:
+        """A migration as it is now."""
+        return self._transport.get(MigrationDetail, f"/migrations/{migration_id}")
+
+    def units(self, migration_id: str) -> Iterator[Unit]:
+        """Its units."""
+        for page in self._transport.pages(UnitPage, f"/migrations/{migration_id}/units", limit=_PAGE):
+            yield from page.units
+
+    def steps(self, migration_id: str, *, state: str = "", type: str = "") -> Iterator[StepDocument]:
+        """Its steps."""
+        query = {"state": state, "type": type}
+        for page in self._transport.pages(
+            StepPage, f"/migrations/{migration_id}/steps", limit=_PAGE, **query
+        ):
+            yield from page.steps
+
+    def act(self, migration_id: str, action: str) -> Migration:
+        """Have it ``pause``, ``resume``, ``cancel``, ``retry``, ``rollback`` or ``verify``."""
+        return self._transport.post(Migration, f"/migrations/{migration_id}/actions", {"action": action})
+
+    def report(self, migration_id: str) -> Report:
+        """What it came to."""
+        return self._transport.get(Report, f"/migrations/{migration_id}/report")
+
+    # -- events
+
+    def events(self, migration_id: str | None = None, *, after: int = 0) -> Iterator[Event]:
+        """What has happened so far, in a migration or in all."""
+        start: int | None = after
+        while start is not None:
+            page = self._transport.get(EventPage, _events_of(migration_id), after=start, limit=_PAGE)
+            yield from page.events
+            start = page.next_after
+
+    def follow(self, migration_id: str, *, after: int = 0) -> Iterator[Event]:
+        """What happens in a migration, as it happens, until nothing more is wanted of it."""
+        for _, data in self._transport.stream(_events_of(migration_id), after=after):
+            event = Event.model_validate_json(data)
+            yield event
+            if event.kind in {"migration_changed", "request_failed"} and self._at_rest(migration_id):
+                return
+
+    def follow_all(self, *, after: int = 0) -> Iterator[Event]:
+        """What happens in all migrations, as it happens, for ever."""
+        for _, data in self._transport.stream(_events_of(None), after=after):
+            yield Event.model_validate_json(data)
+
+    def _begin(self, body: Mapping[str, Any], key: str | None) -> Migration:
+        headers = {"Idempotency-Key": key} if key else None
+        return self._transport.post(Migration, "/migrations", body, headers)
+
+    def _at_rest(self, migration_id: str) -> bool:
+        now = self.migration(migration_id)
+        return now.wanted is None and (now.state.ended or now.state in _AT_REST)
+
+
+def _events_of(migration_id: str | None) -> str:
+    return "/events" if migration_id is None else f"/migrations/{migration_id}/events"
+
+
+def _new_plan(
+    kind: str,
+    names: Sequence[str],
+    source: str | None,
+    destination: str | None,
+    strategy: str | None,
+    overrides: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    body = {
+        "scope": {"kind": kind, "names": list(names), "strategy": strategy},
+        "source": source,
+        "destination": destination,
+        "overrides": dict(overrides or {}),
+    }
+    return {name: value for name, value in body.items() if value is not None}

@@ -1,0 +1,127 @@
+"""Requests to the API, and its problems as errors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import requests
+
+from pumphouse import errors
+from pumphouse.api.documents import Document, Page
+
+D = TypeVar("D", bound=Document)
+P = TypeVar("P", bound=Page)
+_TIMEOUT = (10.0, 600.0)
+"""Seconds to connect, and to wait: planning reads both clouds before it answers."""
+_SILENCE = 60.0
+"""A stream that has told nothing for so long is broken: a comment comes every quarter of a minute."""
+_URN = "urn:pumphouse:error:"
+
+
+class Transport:
+    """A session with one server.
+
+    :param url: where it is.
+    :param token: the server's token.
+    :param keystone_token: a token of Keystone.
+    :param verify: as ``requests`` has it: whether to check certificates, or the file with those to trust.
+    """
+
+    def __init__(
+        self, url: str, *, token: str = "", keystone_token: str = "", verify: bool | str = True
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.verify = verify
+        if token:
+            self._session.headers["Authorization"] = f"Bearer {token}"
+        if keystone_token:
+            self._session.headers["X-Auth-Token"] = keystone_token
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def send(self, method: str, path: str, **options: Any) -> requests.Response:
+        """One request. Raises Unavailable, or the error that the server has."""
+        try:
+            answer = self._session.request(method, f"{self._url}/v1{path}", **{"timeout": _TIMEOUT} | options)
+        except requests.RequestException as error:
+            raise errors.Unavailable(f"the API does not answer: {error}") from error
+        if not answer.ok:
+            raise _error(answer)
+        return answer
+
+    def get(self, document: type[D], path: str, **query: Any) -> D:
+        """A document."""
+        return document.model_validate_json(self.send("GET", path, params=_given(query)).content)
+
+    def post(
+        self, document: type[D], path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> D:
+        """The document that a writing request is answered with."""
+        return document.model_validate_json(
+            self.send("POST", path, json=_given(body), headers=headers).content
+        )
+
+    def pages(self, page: type[P], path: str, **query: Any) -> Iterator[P]:
+        """All pages of a listing."""
+        marker: str | None = None
+        while True:
+            found = self.get(page, path, marker=marker, **query)
+            yield found
+            marker = found.next_marker
+            if marker is None:
+                return
+
+    def stream(self, path: str, *, after: int) -> Iterator[tuple[int, str]]:
+        """The server-sent events of a path, each with its number; connects again as often as need be."""
+        while True:
+            headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+            try:
+                with self.send(
+                    "GET", path, headers=headers, stream=True, timeout=(_TIMEOUT[0], _SILENCE)
+                ) as answer:
+                    for number, data in _events(answer):
+                        yield number, data
+                        after = number
+            except (requests.RequestException, errors.Unavailable, errors.TooMany):
+                time.sleep(1.0)
+
+
+def _events(answer: requests.Response) -> Iterator[tuple[int, str]]:
+    number = 0
+    # One byte is read at a time else, or an event waits for the next one to fill the buffer.
+    for line in answer.iter_lines(chunk_size=1):
+        name, _, value = bytes(line).partition(b": ")
+        if name == b"id":
+            number = int(value)
+        elif name == b"data":
+            yield number, value.decode()
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _error(answer: requests.Response) -> errors.PumphouseError:
+    """The error of the tree that a problem document tells of."""
+    try:
+        problem = answer.json()
+    except requests.JSONDecodeError:
+        problem = {}
+    if not isinstance(problem, dict):
+        problem = {}
+    name = str(problem.get("type", "")).removeprefix(_URN)
+    kind = next((one for one in _tree(errors.PumphouseError) if one.__name__ == name), None)
+    told = {key: str(problem.get(key, "")) for key in ("resource", "cloud", "request_id", "next_step")}
+    message = str(problem.get("detail") or f"the API answers {answer.status_code} {answer.reason}")
+    return (kind or errors.PumphouseError)(message, **told)
+
+
+def _tree(kind: type[errors.PumphouseError]) -> Iterator[type[errors.PumphouseError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _tree(child)

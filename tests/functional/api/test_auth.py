@@ -1,0 +1,272 @@
+"""Who may use the API, and what a browser of theirs may be made to do."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from pumphouse import config
+from pumphouse.api.app import create_app
+from pumphouse.api.auth import keystone
+from pumphouse.api.auth.policy import RULES, list_rules
+from pumphouse.api.auth.token import TokenLogin, pages, read_token
+from pumphouse.api.run import _app
+from pumphouse.api.security import LOCAL_HOSTS
+from pumphouse.devcloud.client import Client
+from pumphouse.errors import BadConfig
+from pumphouse.service import Pumphouse
+
+SCOPE = {"scope": {"kind": "tenant", "names": ["shop"]}}
+
+
+@pytest.fixture
+def token(tmp_path):
+    return read_token(tmp_path / "new" / "token")
+
+
+@pytest.fixture
+def browser(service, token):
+    """A browser that has not logged in, at a server with a token."""
+    login = TokenLogin(token)
+    return create_app(service, login=login, blueprints=[pages(login)]).test_client()
+
+
+def test_the_token_is_kept_for_its_owner_alone(tmp_path, token):
+    path = tmp_path / "new" / "token"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(token) >= 32
+    assert read_token(path) == token
+    path.chmod(0o640)
+    with pytest.raises(BadConfig, match="others may read"):
+        read_token(path)
+    path.chmod(0o600)
+    path.write_text("short")
+    with pytest.raises(BadConfig, match="no token"):
+        read_token(path)
+
+
+def test_nobody_is_let_in_without_the_token(browser):
+    for rule in browser.application.url_map.iter_rules():
+        if rule.endpoint.startswith(("login.", "health.")) or rule.endpoint == "openapi":
+            continue
+        path = rule.rule.replace("<", "").replace(">", "")
+        for method in rule.methods - {"OPTIONS", "HEAD"}:
+            answer = browser.open(path, method=method, json={} if method == "POST" else None)
+            assert answer.status_code in {400, 401}, (method, path)
+            assert answer.status_code == 401, (method, path)
+            assert answer.json["type"] == "urn:pumphouse:error:LoginRequired"
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("given", ["Bearer wrong", "Bearer ", "Basic {token}", "{token}"])
+def test_what_is_not_the_token_does_not_open(browser, token, given):
+    headers = {"Authorization": given.format(token=token)}
+    assert browser.get("/v1/clouds", headers=headers).status_code == 401
+
+
+def test_a_program_sends_the_token(browser, token):
+    headers = {"Authorization": f"Bearer {token}"}
+    assert browser.get("/v1/clouds", headers=headers).status_code == 200
+    assert browser.post("/v1/plans", json=SCOPE, headers=headers).status_code == 201
+
+
+def test_a_browser_is_sent_to_log_in_and_comes_back(browser, token):
+    asked = browser.get("/v1/clouds?x=1", headers={"Accept": "text/html"})
+    assert (asked.status_code, asked.headers["Location"]) == (303, "/login?next=/v1/clouds?x%3D1")
+    assert "Token" in browser.get(asked.headers["Location"]).text
+    wrong = browser.post(asked.headers["Location"], data={"token": "wrong"})
+    assert wrong.status_code == 403
+    right = browser.post(asked.headers["Location"], data={"token": token})
+    assert (right.status_code, right.headers["Location"]) == (303, "/v1/clouds?x=1")
+    assert browser.get("/v1/clouds").status_code == 200
+    browser.post("/logout")
+    assert browser.get("/v1/clouds").status_code == 401
+
+
+def test_a_link_lets_a_browser_in_once_and_for_all(browser, token):
+    answer = browser.get(f"/login?token={token}")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+    cookie = answer.headers["Set-Cookie"]
+    assert all(word in cookie for word in ("HttpOnly", "SameSite=Strict", "Path=/"))
+    assert token not in cookie
+    assert browser.get("/v1/clouds").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "where", ["//evil.example", "https://evil.example/", "javascript:alert(1)", "/\\evil"]
+)
+def test_a_login_never_leads_elsewhere(browser, token, where):
+    answer = browser.get("/login", query_string={"token": token, "next": where})
+    assert answer.headers["Location"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("headers", "granted"),
+    [
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Origin": "http://localhost"}, True),
+        ({}, False),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "http://localhost"}, False),
+        ({"Origin": "http://evil.example"}, False),
+        ({"Origin": "null"}, False),
+    ],
+)
+def test_a_page_of_elsewhere_cannot_use_the_cookie(browser, token, headers, granted):
+    browser.get(f"/login?token={token}")
+    answer = browser.post("/v1/plans", json=SCOPE, headers=headers)
+    assert answer.status_code == (201 if granted else 403)
+
+
+def test_a_page_of_elsewhere_cannot_use_a_server_without_login(client):
+    assert client.post("/v1/plans", json=SCOPE, headers={"Origin": "http://evil.example"}).status_code == 403
+    form = client.post("/v1/plans", data="{}", content_type="text/plain")
+    assert (form.status_code, form.json["status"]) == (415, 415)
+    assert "Access-Control-Allow-Origin" not in client.get("/v1/clouds").headers
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("localhost:8775", 200), ("127.0.0.1", 200), ("[::1]:80", 200), ("evil.example:8775", 400)],
+)
+def test_a_name_that_leads_here_by_trickery_is_refused(service, host, status):
+    client = create_app(service, hosts=LOCAL_HOSTS).test_client()
+    assert client.get("/v1/clouds", headers={"Host": host}).status_code == status
+
+
+def test_every_answer_tells_browsers_to_be_careful(client):
+    for path in ("/v1/clouds", "/v1/none", "/healthz"):
+        headers = client.get(path).headers
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Cache-Control"] == "no-store"
+
+
+def test_a_body_that_is_too_large_is_refused(client):
+    answer = client.post("/v1/plans", json=SCOPE | {"overrides": {"projects": {"x" * 5_000_000: "y"}}})
+    assert (answer.status_code, answer.json["status"]) == (413, 413)
+
+
+def test_who_did_what_is_an_event(client):
+    plan = client.post("/v1/plans", json=SCOPE).json["id"]
+    id = client.post("/v1/migrations", json={"plan": SCOPE}).json["id"]
+    client.post(f"/v1/migrations/{id}/actions", json={"action": "pause"})
+    client.post(f"/v1/migrations/{id}/actions", json={"action": "retry"})  # refused
+    client.delete(f"/v1/plans/{plan}")
+    events = client.get("/v1/events").json["events"]
+    found = [(one["migration"], one["payload"]["rule"], one["payload"]["status"]) for one in events]
+    assert found == [
+        ("", "plans:create", 201),
+        (id, "migrations:create", 202),
+        (id, "migrations:pause", 202),
+        ("", "plans:delete", 204),
+    ]
+    assert all(one["payload"]["who"] for one in events)
+
+
+# -- Keystone
+
+
+@pytest.fixture
+def people(cloud_pair, config_file):
+    """Tokens of users of the source's Keystone, by their role; and a server that knows them."""
+    cloud = cloud_pair.source
+    with Client(cloud.url, username="admin", password=cloud.admin_password, project="admin") as admin:
+        roles = {one["name"]: one["id"] for one in admin.get("identity", "/roles")["roles"]}
+        project = admin.get("identity", "/projects?name=admin")["projects"][0]["id"]
+        for role in ("service", "operator", "stranger"):
+            if role not in roles:
+                made = admin.post("identity", "/roles", {"role": {"name": role}})
+                roles[role] = made["role"]["id"]
+        tokens = {}
+        for role in ("reader", "operator", "admin", "stranger", "service"):
+            body = {"user": {"name": f"api-{role}", "password": "a-password"}}
+            user = admin.post("identity", "/users", body)["user"]["id"]
+            admin.put("identity", f"/projects/{project}/users/{user}/roles/{roles[role]}")
+    for role in ("reader", "operator", "admin", "stranger"):
+        with Client(cloud.url, username=f"api-{role}", password="a-password", project="admin") as one:
+            one.get("identity", "/auth/catalog")
+            tokens[role] = one._token
+    text = config_file.read_text().replace("auth = none", "auth = keystone")
+    config_file.write_text(
+        f"""{text}
+[keystone_authtoken]
+auth_type = v3password
+auth_url = {cloud.url}/identity/v3
+www_authenticate_uri = {cloud.url}/identity/v3
+username = api-service
+password = a-password
+user_domain_id = default
+project_name = admin
+project_domain_id = default
+service_token_roles_required = true
+"""
+    )
+    return tokens
+
+
+@pytest.fixture
+def guarded(people, config_file):
+    with Pumphouse.open(config.load([config_file])) as service:
+        yield _app(service, ()).test_client()
+
+
+@pytest.mark.parametrize(
+    ("role", "reads", "plans", "deletes"),
+    [
+        ("reader", 200, 403, 403),
+        ("operator", 200, 201, 403),
+        ("admin", 200, 201, 404),
+        ("stranger", 403, 403, 403),
+    ],
+)
+def test_users_of_keystone_may_do_what_their_role_allows(guarded, people, role, reads, plans, deletes):
+    headers = {"X-Auth-Token": people[role]}
+    assert guarded.get("/v1/clouds", headers=headers).status_code == reads
+    assert guarded.post("/v1/plans", json=SCOPE, headers=headers).status_code == plans
+    assert guarded.delete("/v1/plans/p-none", headers=headers).status_code == deletes
+    if plans == 201:
+        (event,) = guarded.get("/v1/events", headers=headers).json["events"]
+        assert event["payload"]["who"] == f"api-{role}"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Auth-Token": "wrong"},
+        {"X-Identity-Status": "Confirmed", "X-User-Name": "root", "X-Roles": "admin"},
+    ],
+)
+def test_who_has_no_token_of_keystone_stays_outside(guarded, headers):
+    answer = guarded.get("/v1/clouds", headers=headers)
+    assert (answer.status_code, answer.json["type"]) == (401, "urn:pumphouse:error:LoginRequired")
+    assert guarded.get("/healthz").status_code == 200
+
+
+def test_a_policy_file_changes_what_roles_may(people, config_file, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text('"pumphouse:clouds:read": "rule:admin"\n')
+    config_file.write_text(config_file.read_text().replace("[api]", f"[api]\npolicy_file = {policy}"))
+    with Pumphouse.open(config.load([config_file])) as service:
+        client = _app(service, ()).test_client()
+        assert client.get("/v1/clouds", headers={"X-Auth-Token": people["reader"]}).status_code == 403
+        assert client.get("/v1/clouds", headers={"X-Auth-Token": people["admin"]}).status_code == 200
+
+
+def test_a_policy_file_that_is_not_there_is_told():
+    with pytest.raises(BadConfig, match="no policy file"):
+        keystone.KeystonePolicy("/nowhere/policy.yaml")
+
+
+def test_every_view_names_a_rule_that_there_is(client):
+    views = client.application.view_functions
+    named = {getattr(view, "allow", None) for view in views.values()} - {None}
+    assert named <= RULES.keys()
+    open_views = {name for name, view in views.items() if getattr(view, "open", False)}
+    assert open_views == {"openapi", "health.healthz", "health.readyz"}
+    assert all(getattr(view, "allow", None) or name in open_views for name, view in views.items())
+    assert {rule.name for rule in list_rules()} > {f"pumphouse:{name}" for name in RULES}
