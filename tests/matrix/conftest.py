@@ -30,11 +30,12 @@ KINDS = {
     "writes": Kind("reference", "writes", Write),
     "slow_writes": Kind("reference", "slow_writes", Write),
     "undo_writes": Kind("reference", "undo_writes", Write),
+    "slow_undo_writes": Kind("reference", "slow_undo_writes", Write),
     "steps": Kind("reference", "steps", Begun),
     "changes": Kind("change", "writes", Write),
     "undo_changes": Kind("change", "undo_writes", Write),
 }
-COMMITS = range(3, 1000, 13)
+COMMITS = range(3, 1000, 29)
 """So many transactions have been committed."""
 CASES = pytest.StashKey[dict[str, list[dict[str, Any]]]]()
 BEGUN = pytest.StashKey[float]()

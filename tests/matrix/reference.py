@@ -71,7 +71,16 @@ class Reference:
     @property
     def slow_writes(self) -> tuple[Write, ...]:
         """Those that ask for something that a cloud does in its own time."""
-        return tuple(write for write in self.writes if re.search(" /(compute|volume|image)/", write.kind))
+        return tuple(filter(_is_slow, self.writes))
+
+    @property
+    def slow_undo_writes(self) -> tuple[Write, ...]:
+        """Those of the roll-back."""
+        return tuple(filter(_is_slow, self.undo_writes))
+
+
+def _is_slow(write: Write) -> bool:
+    return bool(re.search(r"/(servers|volumes|snapshots|images)\b(?!.*image_metadata)", write.kind))
 
 
 def make_reference(pair: Pair) -> Reference:

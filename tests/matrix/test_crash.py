@@ -115,7 +115,7 @@ def test_a_killed_migration(pair, reference, case, when, subtests):
 
 
 @WHEN
-@pytest.mark.cases("writes", every=3)
+@pytest.mark.cases("writes", every=4)
 def test_a_killed_migration_that_does_much_at_once(pair, reference, case, when, subtests):
     """The nth request is whichever comes then, and others are under way."""
     earlier = [one for one in reference.writes if one.cloud == case.cloud]
@@ -126,7 +126,7 @@ def test_a_killed_migration_that_does_much_at_once(pair, reference, case, when, 
     both_ways(pair, reference, subtests)
 
 
-@pytest.mark.cases("writes", sample=1)
+@pytest.mark.cases("writes", every=2, sample=1)
 def test_a_resumed_migration_that_is_killed_too(pair, reference, case, subtests):
     """Killed at one request, and its resumption at one of the next."""
     chosen = random.Random(str(case))
@@ -234,7 +234,7 @@ def test_a_killed_roll_back_of_changes(pair, change, case, when, subtests):
     goes_on_backwards(pair, change, subtests)
 
 
-@pytest.mark.cases("undo_writes", every=2)
+@pytest.mark.cases("slow_undo_writes")
 def test_a_roll_back_that_is_killed_while_the_cloud_still_works_on_it(pair, reference, case):
     pair.restore(reference.end)
     die_while_the_cloud_works(pair, case, *ROLL_BACK)
