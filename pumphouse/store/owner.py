@@ -7,8 +7,6 @@ import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import psutil
-
 FRESH = timedelta(seconds=30)
 """A process of another host that has given no sign for longer is taken for dead."""
 _SAME_START = 0.5
@@ -26,6 +24,8 @@ class Owner:
     @classmethod
     def this_process(cls) -> Owner:
         """The process that asks."""
+        import psutil
+
         return cls(host=socket.gethostname(), pid=os.getpid(), started=psutil.Process().create_time())
 
     def __str__(self) -> str:
@@ -35,6 +35,8 @@ class Owner:
         """Whether it still runs: asked of the system on its own host, told by its heartbeat elsewhere."""
         if self.host != socket.gethostname():
             return heartbeat_at is not None and now - heartbeat_at < FRESH
+        import psutil
+
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.started) < _SAME_START
