@@ -1,7 +1,7 @@
 """What the benchmarks share: a large cloud in a process of its own, and the file that figures are written to.
 
-``PUMPHOUSE_BENCHMARK_RESULTS`` names the file; the documentation's table is made from a committed one. To fill
-the cloud takes a while: ``PUMPHOUSE_BENCHMARK_CLOUDS`` names the clouds.yaml of clouds that run already.
+``PUMPHOUSE_BENCHMARK_RESULTS`` names the file; the documentation's table is made from a committed one.
+``PUMPHOUSE_BENCHMARK_CLOUDS`` names the clouds.yaml of clouds that run already, for filling takes a while.
 """
 
 from __future__ import annotations
