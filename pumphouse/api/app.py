@@ -8,9 +8,10 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
+from prometheus_client import CollectorRegistry
 
 from pumphouse import __version__
-from pumphouse.api import audit, auth, health, problems, security, stream, v1
+from pumphouse.api import audit, auth, health, metrics, problems, security, stream, v1
 from pumphouse.api.auth import Login, Policy, open_to_all
 from pumphouse.api.auth.local import LocalLogin
 from pumphouse.api.auth.policy import AllowAll
@@ -38,6 +39,7 @@ def create_app(
     login: Login | None = None,
     policy: Policy | None = None,
     hosts: Sequence[str] = (),
+    registry: CollectorRegistry | None = None,
     blueprints: Iterable[Blueprint] = (),
 ) -> OpenAPI:
     """The application on these use cases, which must stay open for as long as it serves.
@@ -47,6 +49,7 @@ def create_app(
     :param login: how users are known; without one, whoever reaches it may do everything.
     :param policy: what they may do; without one, everything.
     :param hosts: the only names by which it may be called; all if there are none.
+    :param registry: metrics that are told besides the store's own.
     :param blueprints: what is served besides the API, such as a dashboard.
     """
     app = OpenAPI(
@@ -71,6 +74,7 @@ def create_app(
     for routes in VERSION_ONE:
         app.register_api(routes)
     app.register_blueprint(health.blueprint)
+    metrics.install(app, registry or CollectorRegistry())
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     app.add_url_rule("/v1/openapi.json", "openapi", _document_of(app))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from flask_openapi3.openapi import OpenAPI
+from prometheus_client import CollectorRegistry
 
 from pumphouse.api.app import create_app
 from pumphouse.api.auth.token import TokenLogin, pages, read_token
 from pumphouse.api.listen import Address, address_of
+from pumphouse.api.metrics import CloudMetrics
 from pumphouse.api.security import LOCAL_HOSTS
 from pumphouse.api.server import Server
 from pumphouse.api.stream import feed_of
@@ -23,8 +26,9 @@ class Host:
     """The application and its use cases, in the process that serves."""
 
     def __init__(self, config: Config, *, hosts: Sequence[str]) -> None:
-        self._service = Pumphouse.open(config)
-        app = _app(self._service, hosts)
+        requests = CloudMetrics()
+        self._service = Pumphouse.open(config, observer=requests)
+        app = _app(self._service, hosts, requests.registry)
         self._feed = feed_of(app)
         self.wsgi: Callable[..., Any] = app
         self._supervisor = self._service.supervise(at_once=config.api.migrations)
@@ -74,21 +78,22 @@ def serve(config: Config, *, say: Callable[[str], None], secrets: bool) -> None:
     ).run()
 
 
-def _app(service: Pumphouse, hosts: Sequence[str]) -> OpenAPI:
+def _app(service: Pumphouse, hosts: Sequence[str], registry: CollectorRegistry | None = None) -> OpenAPI:
     """The application, with the login that is configured. Raises BadConfig."""
     options = service.config.api
+    create = partial(create_app, service, hosts=hosts, registry=registry)
     match options.auth:
         case Auth.NONE:
-            return create_app(service, hosts=hosts)
+            return create()
         case Auth.TOKEN:
             login = TokenLogin(read_token(Path(options.token_file).expanduser()))
-            return create_app(service, login=login, hosts=hosts, blueprints=[pages(login)])
+            return create(login=login, blueprints=[pages(login)])
         case Auth.KEYSTONE:
             try:
                 from pumphouse.api.auth import keystone
 
                 policy = keystone.KeystonePolicy(options.policy_file)
-                app = create_app(service, login=keystone.KeystoneLogin(), policy=policy, hosts=hosts)
+                app = create(login=keystone.KeystoneLogin(), policy=policy)
                 keystone.guard(app, service.config.files)
             except ImportError as error:
                 raise BadConfig(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 from keystoneauth1.session import TCPKeepAliveAdapter
@@ -14,6 +14,16 @@ UPLOAD_BLOCK = 2 * 1024 * 1024
 """Bytes that an upload reads and sends at once. The standard library's 16 KiB cost four times the CPU."""
 
 
+class Observer(Protocol):
+    """Told of the requests to clouds. Must not block and must not raise."""
+
+    def sent(self, cloud: str, service: str, method: str, outcome: str, seconds: float) -> None:
+        """A request was answered with this status, or was not (``no answer``)."""
+
+    def waited(self, cloud: str, service: str, seconds: float) -> None:
+        """So long is waited before a request is sent again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How pumphouse talks to a cloud. Times are in seconds."""
@@ -22,13 +32,15 @@ class Settings:
     """The operator's options: time-outs, attempts, requests in flight and per second."""
     pool: int = 64
     """Connections that are kept open, per service of a cloud."""
+    observer: Observer | None = None
+    """Told each request."""
     poll_interval: float = 2.0
     """How old a listing that waits look at may be."""
 
     @classmethod
-    def of(cls, options: config.Config) -> Settings:
+    def of(cls, options: config.Config, *, observer: Observer | None = None) -> Settings:
         """The settings that the operator's options give."""
-        return cls(limits=options.clouds, poll_interval=options.engine.poll_interval)
+        return cls(limits=options.clouds, poll_interval=options.engine.poll_interval, observer=observer)
 
 
 class PooledAdapter(TCPKeepAliveAdapter):

@@ -255,6 +255,8 @@ class Sender:
         LOG.info("%s: trying again in %.1f s", trouble, delay)
         if trouble.wait is not None:
             self._limiters[call.service].hold_off(delay)
+        if self._settings.observer is not None:
+            self._settings.observer.waited(self._name, call.service, delay)
         time.sleep(delay)
 
     def _delay(self, attempt: int, wanted: float | None) -> float:
@@ -269,6 +271,9 @@ class Sender:
         )
 
     def _log(self, call: Call, outcome: str, start: float, request_id: str) -> None:
+        seconds = time.monotonic() - start
+        if self._settings.observer is not None:
+            self._settings.observer.sent(self._name, call.service, call.method, outcome, seconds)
         LOG.debug(
             "%s %s %s %s: %s in %.3f s %s",
             self._name,
@@ -276,6 +281,6 @@ class Sender:
             call.method,
             call.path,
             outcome,
-            time.monotonic() - start,
+            seconds,
             request_id,
         )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     # Imported where they are used: a listing starts without openstacksdk, TaskFlow and networkx.
     from pumphouse.clouds import Clouds
     from pumphouse.clouds.capabilities import CloudCheck
+    from pumphouse.clouds.http import Observer
     from pumphouse.config import Config
     from pumphouse.engine.control import Control
     from pumphouse.events import Listener
@@ -41,14 +42,18 @@ if TYPE_CHECKING:
 class Pumphouse:
     """The application. Nothing is opened before it is needed; close it, or use it in a ``with``."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, observer: Observer | None = None) -> None:
         self.config = config
+        self._observer = observer
         self._supervisor: Supervisor | None = None
 
     @classmethod
-    def open(cls, config: Config) -> Pumphouse:
-        """The application with this configuration."""
-        return cls(config)
+    def open(cls, config: Config, *, observer: Observer | None = None) -> Pumphouse:
+        """The application with this configuration.
+
+        :param observer: told of each request to a cloud.
+        """
+        return cls(config, observer=observer)
 
     def close(self) -> None:
         """Close the store."""
@@ -80,7 +85,7 @@ class Pumphouse:
         """The clouds of clouds.yaml."""
         from pumphouse.clouds import Clouds, Settings
 
-        return Clouds(settings=Settings.of(self.config))
+        return Clouds(settings=Settings.of(self.config, observer=self._observer))
 
     @cached_property
     def snapshots(self) -> Snapshots:

@@ -162,6 +162,13 @@ class Migrations:
             return tuple(map(record_of, session.scalars(query)))
 
     @retried
+    def counts(self) -> dict[str, int]:
+        """How many migrations are in which state."""
+        query = sa.select(MigrationRow.state, sa.func.count()).group_by(MigrationRow.state)
+        with Session(self._database.reader) as session:
+            return {row[0]: row[1] for row in session.execute(query)}
+
+    @retried
     def set_state(
         self,
         id: str,
