@@ -34,6 +34,13 @@ class UnitRecord:
 _ENDS = frozenset({UnitState.SUCCEEDED, UnitState.FAILED, UnitState.SKIPPED, UnitState.ROLLED_BACK})
 
 
+_TABLE: sa.Table = sa.inspect(UnitRow).local_table  # type: ignore[assignment]
+_KEY = (_TABLE.c.migration == sa.bindparam("key_migration"), _TABLE.c.name == sa.bindparam("key_name"))
+# Made once, and without objects of the mapper: each unit's beginning and end run them.
+_SELECT = sa.select(_TABLE).where(*_KEY)
+_UPDATE = sa.update(_TABLE).where(*_KEY)
+
+
 class Units:
     """Units in the store."""
 
@@ -84,15 +91,15 @@ class Units:
         error: Mapping[str, Any] | None = None,
     ) -> UnitRecord:
         """Change a unit's state. Its times follow: a unit that runs again starts anew."""
-        with Session(self._database.writer) as session, session.begin():
-            row = _row(session, migration, name)
-            now = datetime.now(UTC)
-            if state is UnitState.RUNNING:
-                row.started_at = now
-            row.ended_at = now if state in _ENDS else None
-            row.state, row.reason, row.error = state, reason, error
-            session.flush()
-            return _record(row)
+        key, now = {"key_migration": migration, "key_name": name}, datetime.now(UTC)
+        values: dict[str, Any] = {"state": state, "reason": reason, "error": error}
+        values["ended_at"] = now if state in _ENDS else None
+        if state is UnitState.RUNNING:
+            values["started_at"] = now
+        with self._database.writer.begin() as connection:
+            if not connection.execute(_UPDATE, {**key, **values}).rowcount:
+                raise _unknown(migration, name)
+            return _record(connection.execute(_SELECT, key).one())
 
     @retried
     def set_flow(self, migration: str, name: str, flow: str | None) -> None:
@@ -104,11 +111,15 @@ class Units:
 def _row(session: Session, migration: str, name: str) -> UnitRow:
     row = session.get(UnitRow, (migration, name))
     if row is None:
-        raise UnknownResource(f"migration {migration} has no unit {name!r}")
+        raise _unknown(migration, name)
     return row
 
 
-def _record(row: UnitRow) -> UnitRecord:
+def _unknown(migration: str, name: str) -> UnknownResource:
+    return UnknownResource(f"migration {migration} has no unit {name!r}")
+
+
+def _record(row: UnitRow | sa.Row[Any]) -> UnitRecord:
     return UnitRecord(
         migration=row.migration,
         name=row.name,
