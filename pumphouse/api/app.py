@@ -15,6 +15,7 @@ from pumphouse.api import audit, auth, health, metrics, problems, security, stre
 from pumphouse.api.auth import Login, Policy, open_to_all
 from pumphouse.api.auth.local import LocalLogin
 from pumphouse.api.auth.policy import AllowAll
+from pumphouse.api.auth.token import COOKIE
 from pumphouse.api.problems import Problem
 from pumphouse.api.routes import EXTENSION
 from pumphouse.api.v1 import actions, clouds, events, migrations, plans, reports, types
@@ -22,6 +23,16 @@ from pumphouse.service import Pumphouse
 
 LARGEST_BODY = 4 * 1024 * 1024
 """Bytes of a request's body. Override files are the largest of them."""
+_SCHEMES: dict[str, Any] = {
+    "token": {"type": "http", "scheme": "bearer", "description": "The token of the server's file."},
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": "A browser's, for the token.",
+    },
+    "keystone": {"type": "apiKey", "in": "header", "name": "X-Auth-Token", "description": "Of Keystone."},
+}
 VERSION_ONE = (
     clouds.routes,
     types.routes,
@@ -55,6 +66,8 @@ def create_app(
     app = OpenAPI(
         "pumphouse.api",
         info=Info(title="Pumphouse", version=__version__, description=v1.__doc__),
+        security_schemes=_SCHEMES,
+        openapi_extensions={"security": [{name: []} for name in _SCHEMES]},
         doc_ui=False,
         validation_error_status=400,
         validation_error_model=Problem,
