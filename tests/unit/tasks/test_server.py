@@ -209,7 +209,7 @@ def test_a_server_arrives_whole_and_the_source_is_off(bench, place):
     place.act(identity, "lock", {"locked_reason": "do not touch"})
     resource = place.read(identity)
     assert resource.fields["ports"] == place.ports
-    assert "secret-token" not in json.dumps(resource.to_dict())
+    assert USER_DATA not in json.dumps(resource.to_dict())
     made = bench.carry(KIND, resource)
     there = place.arrived(resource, made)
     body = place.body(made, Side.DESTINATION)
