@@ -7,6 +7,7 @@ and restored (:meth:`Pair.restore`), and processes are forked from one that has 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -59,7 +60,9 @@ class Process:
     def wait(self, seconds: float = SECONDS) -> int:
         """Its exit status; minus the signal's number if one killed it. Raises TimeoutError."""
         if self._status is None:
-            self._connection.settimeout(seconds)
+            # Not by the socket's own timeout, after which nothing more could be read of it.
+            if not select.select([self._connection], [], [], seconds)[0]:
+                raise TimeoutError(f"it still runs after {seconds} s:\n{self.output}")
             self._status = int(self._lines.readline())
             self._lines.close()
             self._connection.close()
@@ -68,7 +71,8 @@ class Process:
     def kill(self) -> None:
         """SIGKILL, if it still runs, and wait until it is dead."""
         if self._status is None:
-            os.kill(self.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                os.kill(self.pid, signal.SIGKILL)
             self.wait()
 
 
