@@ -199,6 +199,14 @@ class Api:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Webhooks:
+    """Where events are delivered to, by ``pumphouse api``."""
+
+    urls: tuple[str, ...] = option((), "The URLs, separated by commas.", secret=True)
+    secret: str = option("", "What deliveries are signed with, HMAC-SHA256. Needed with URLs.", secret=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cloud:
     """What clouds.yaml cannot say about one cloud. The group is named for the cloud: [cloud:NAME]."""
 
@@ -219,6 +227,7 @@ class Config:
     clouds: Clouds = field(default_factory=Clouds)
     migration: Migration = field(default_factory=Migration)
     api: Api = field(default_factory=Api)
+    webhooks: Webhooks = field(default_factory=Webhooks)
     cloud_groups: Mapping[str, Cloud] = field(default_factory=lambda: MappingProxyType({}))
     files: tuple[Path, ...] = field(default=(), compare=False)
     """Where it was read from."""
@@ -229,7 +238,14 @@ class Config:
 
 
 GROUPS: Final[Mapping[str, type[Any]]] = MappingProxyType(
-    {"store": Store, "engine": Engine, "clouds": Clouds, "migration": Migration, "api": Api}
+    {
+        "store": Store,
+        "engine": Engine,
+        "clouds": Clouds,
+        "migration": Migration,
+        "api": Api,
+        "webhooks": Webhooks,
+    }
 )
 
 

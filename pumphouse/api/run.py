@@ -32,16 +32,20 @@ class Host:
         self._feed = feed_of(app)
         self.wsgi: Callable[..., Any] = app
         self._supervisor = self._service.supervise(at_once=config.api.migrations)
+        self._webhooks = self._service.webhooks()
         self._supervisor.start()
+        self._webhooks.start()
 
     def stopping(self) -> None:
         """Begin to stop; once is enough."""
         self._supervisor.stop()
+        self._webhooks.stop()
         self._feed.close()
 
     def close(self) -> None:
         """Wait until all has stopped, and close the store."""
         self._supervisor.close()
+        self._webhooks.close()
         self._service.close()
 
 
@@ -66,6 +70,7 @@ def serve(config: Config, *, say: Callable[[str], None], secrets: bool) -> None:
     with Pumphouse.open(config) as service:
         service.store.events.last()
         service.cloud_names()
+        service.webhooks()
         feed_of(_app(service, hosts)).close()
     listener = address.listen()
     _tell(config, address_of(listener), say, secrets=secrets)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pumphouse.service.snapshots import CloudRecord, Snapshot, Snapshots
     from pumphouse.service.steps import StepRecord, StepsOfAll
     from pumphouse.service.supervisor import Supervisor
+    from pumphouse.service.webhooks import Webhooks
 
 
 class Pumphouse:
@@ -297,6 +298,18 @@ class Pumphouse:
         from pumphouse.service.feed import Feed
 
         return Feed(self.store.events, form=form)
+
+    def webhooks(self) -> Webhooks:
+        """The deliveries to the configured URLs. Close them before this. Raises BadConfig."""
+        from pumphouse.service.webhooks import Webhooks
+
+        options = self.config.webhooks
+        wrong = [url for url in options.urls if not url.startswith(("http://", "https://"))]
+        if wrong or (options.urls and not options.secret):
+            raise errors.BadConfig(
+                "[webhooks] needs URLs that begin with http:// or https://, and a secret to sign with"
+            )
+        return Webhooks(self.store.events, options.urls, secret=options.secret)
 
     def supervise(self, *, at_once: int) -> Supervisor:
         """A supervisor of this process, which does what is wanted. Close it before this.

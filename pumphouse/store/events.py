@@ -80,6 +80,25 @@ class Events:
             value = session.scalar(sa.select(CounterRow.value).where(CounterRow.name == _COUNTER))
             return value or 0
 
+    @retried
+    def place(self, name: str) -> int:
+        """Up to which number somebody has taken events; the newest one's for who asks for the first time."""
+        with Session(self._database.writer) as session, session.begin():
+            row = session.get(CounterRow, name)
+            if row is None:
+                last = session.scalar(sa.select(CounterRow.value).where(CounterRow.name == _COUNTER)) or 0
+                row = CounterRow(name=name, value=last)
+                session.add(row)
+                session.flush()
+            return row.value
+
+    @retried
+    def set_place(self, name: str, value: int) -> None:
+        """Say up to which number somebody has taken events; it never goes back."""
+        counter = sa.and_(CounterRow.name == name, CounterRow.value < value)
+        with Session(self._database.writer) as session, session.begin():
+            session.execute(sa.update(CounterRow).where(counter).values(value=value))
+
 
 def _record(row: EventRow) -> EventRecord:
     return EventRecord(seq=row.seq, migration=row.migration, at=row.at, kind=row.kind, payload=row.payload)
