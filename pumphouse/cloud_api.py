@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Protocol, Self
 
+from pumphouse import errors
+
 
 class Service(StrEnum):
     """The OpenStack service that keeps a resource, by its service type."""
@@ -15,6 +17,22 @@ class Service(StrEnum):
     IMAGE = "image"
     NETWORK = "network"
     VOLUME = "block-storage"
+
+
+def remove(cloud: CloudAPI, service: Service, path: str, *, up_to: str | None = None) -> None:
+    """Remove it for certain: a 404 is only believed if looking for it gives one, too.
+
+    Raises CloudError if it is still there.
+    """
+    if not cloud.delete(service, path, up_to=up_to) and cloud.exists(service, path):
+        raise errors.Unavailable(
+            f"{service} DELETE {path}: answered 404, and yet it is there",
+            service=service,
+            method="DELETE",
+            path=path,
+            status=404,
+            cloud=cloud.name,
+        )
 
 
 class CloudAPI(Protocol):

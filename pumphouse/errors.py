@@ -260,6 +260,8 @@ class CloudError(PumphouseError):
 class BadRequest(CloudError):
     """400, 413, 415: the cloud does not accept the request."""
 
+    advice = "Mend what the message names, or look into the service's log for this request; then try again."
+
 
 class Unauthorized(CloudError):
     """401: credentials are wrong or the token is dead."""
@@ -282,9 +284,13 @@ class QuotaExceeded(CloudError):
 class NotFound(CloudError):
     """404: there is no such resource."""
 
+    advice = "See whether somebody has removed it from this cloud, then try again."
+
 
 class Conflict(CloudError):
     """409: the resource's state, name or address does not allow it."""
+
+    advice = "See what stands in its way on this cloud, then try again."
 
 
 class Unavailable(CloudError):

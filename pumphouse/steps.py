@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pumphouse import errors
 from pumphouse.cloud_api import CloudAPI
@@ -20,6 +20,8 @@ from pumphouse.compare import differences
 from pumphouse.context import PENDING, Context, Deferred, Item, JournalEntry
 from pumphouse.model import Action, Ref, Side
 from pumphouse.resource import ResourceType, ScopeLevel, Want
+
+T = TypeVar("T")
 
 USE = "use"
 """The step, and the unit, of entries that say what other migrations made and this one relies on."""
@@ -175,9 +177,11 @@ class Create(Step):
     def _make_own(self, cloud: CloudAPI, entry: JournalEntry) -> str:
         """Find what an earlier attempt made, or create it."""
         want = replace(self.want(secrets=True), others=_others(entry))
+        found = self.item.kind.find(cloud, want) if entry.repeated else None
+        if found is not None:
+            return found
         try:
-            found = self.item.kind.find(cloud, want) if entry.repeated else None
-            return found or self._create(cloud, want)
+            return self._create(cloud, want)
         except errors.REFUSALS:
             # Nothing was made. An undo that looked for it would find, and delete, somebody else's.
             self.context.journal.removed(entry)
@@ -186,10 +190,7 @@ class Create(Step):
     def _create(self, cloud: CloudAPI, want: Want) -> str:
         """Create once: after a lost answer look first, and only then try again."""
         kind = self.item.kind
-        try:
-            return kind.create(cloud, want)
-        except errors.Unsure:
-            return kind.find(cloud, want) or kind.create(cloud, want)
+        return once(lambda: kind.create(cloud, want), lambda: kind.find(cloud, want))
 
     def _find_lost(self, cloud: CloudAPI, entry: JournalEntry) -> str | None:
         """What an attempt made whose answer never came."""
@@ -292,6 +293,41 @@ class Verify(Step):
 def _others(entry: JournalEntry) -> frozenset[str]:
     """What was there before this migration, and cannot be told from what it makes."""
     return frozenset(entry.detail.get("others", ()))
+
+
+def take_back(step: Step, entry: JournalEntry) -> Exception | None:
+    """Undo one effect of a step, and write into the journal what came of it.
+
+    Returns the error that stood in the way, if any: whatever it is, the other effects must still be undone,
+    and a later roll-back tries this one again. Raises only Fenced.
+    """
+    try:
+        step.undo(entry)
+    except errors.Fenced:
+        raise
+    except Exception as error:  # noqa: BLE001 -- kept in the journal and told; the roll-back goes on
+        step.context.journal.left(entry, str(error) or type(error).__name__)
+        return error
+    step.context.journal.removed(entry)
+    return None
+
+
+def once(do: Callable[[], T], look: Callable[[], T | None]) -> T:
+    """Do something that must not be done twice: after a lost answer look first, and only then do it again.
+
+    :param look: what came of it, or None if it was not done.
+    :raises pumphouse.errors.Unsure: the answer was lost, and what was tried after that failed.
+    """
+    try:
+        return do()
+    except errors.Unsure as unsure:
+        try:
+            found = look()
+            return do() if found is None else found
+        except errors.CloudError as error:
+            # Whatever it is, it does not say that the first request was not applied.
+            unsure.message = f"{unsure.message}; and then {error.message}"
+            raise unsure from error
 
 
 def step_named(kind: ResourceType, name: str) -> type[Step]:

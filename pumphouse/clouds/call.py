@@ -14,6 +14,12 @@ from pumphouse.cloud_api import Service
 
 # PUTs by method, yet actions by nature: a second one is refused.
 _ACTIONS = ("/add_router_interface", "/remove_router_interface")
+# POSTs by method that only set something: a second one changes nothing, or is refused as done already.
+_SETTINGS = ("/os-extra_specs", "/actions/deactivate", "/actions/reactivate", "/members")
+_SETTING_ACTIONS = frozenset(
+    {"addTenantAccess", "removeTenantAccess", "lock", "unlock", "os-resetState", "os-force_delete"}
+    | {"os-set_bootable", "os-update_readonly_flag", "os-set_image_metadata", "os-unset_image_metadata"}
+)
 
 
 class Answer(NamedTuple):
@@ -47,7 +53,10 @@ class Call:
         if self.method == "PATCH":
             # A JSON patch that removes fails the second time; one that sets is the same twice.
             return not (isinstance(self.body, list) and any(op.get("op") == "remove" for op in self.body))
-        return self.method != "POST" and not self.path.endswith(_ACTIONS)
+        if self.method == "POST":
+            acts = self.path.endswith("/action") and isinstance(self.body, dict)
+            return self.path.endswith(_SETTINGS) or (acts and not self.body.keys() - _SETTING_ACTIONS)
+        return not self.path.endswith(_ACTIONS)
 
 
 def retry_after(response: requests.Response) -> float | None:

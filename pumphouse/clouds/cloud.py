@@ -361,7 +361,10 @@ class Cloud:
         try:
             data = response.json()
         except ValueError as failure:
-            raise errors.Unavailable(
+            # What wrote may have been applied, whoever answered so.
+            read = response.request.method in {"GET", "HEAD"}
+            kind = errors.Unavailable if read else errors.Unsure
+            raise kind(
                 f"{response.request.method} {str(response.url).partition('?')[0]} answered "
                 f"{response.status_code} with something that is not JSON",
                 cloud=self.name,

@@ -12,7 +12,6 @@ from typing import Any
 
 import yaml
 from keystoneauth1 import exceptions as ks
-from keystoneauth1.session import Session
 from openstack import exceptions as sdk
 from openstack.config import OpenStackConfig
 from openstack.config import loader as sdk_loader
@@ -22,6 +21,7 @@ from openstack.connection import Connection
 from pumphouse import errors, yamlfile
 from pumphouse.cloud_api import Service
 from pumphouse.clouds.cloud import Cloud, Shared
+from pumphouse.clouds.discovery import Session
 from pumphouse.clouds.failures import clean
 from pumphouse.clouds.http import Settings, http_session
 from pumphouse.clouds.sender import Sender

@@ -12,6 +12,7 @@ from typing import Any
 import requests
 import urllib3.exceptions
 from keystoneauth1 import exceptions as ks
+from openstack import exceptions as sdk
 
 from pumphouse import errors
 from pumphouse.cloud_api import Service
@@ -32,6 +33,10 @@ _BY_STATUS: dict[int, type[errors.CloudError]] = {
     429: errors.Unavailable,
 }
 REQUEST_ID_HEADERS = ("x-openstack-request-id", "x-compute-request-id")
+
+
+class Interrupted(ks.ClientException):
+    """A version document could not be had for now. Its ``__cause__`` is the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +107,10 @@ def from_exception(place: Place, failure: Exception) -> errors.CloudError:
             )
         case ks.HttpError():
             status = int(failure.http_status or 0)
+            kind = _kind(status, str(failure.message))
             return place.error(
-                _kind(status, str(failure.message)),
+                # Whatever else it says, it says nothing of the resource, which may well be there.
+                kind if kind in {errors.Unauthorized, errors.Forbidden} else errors.Unavailable,
                 f"no token or version: {_KEYSTONEAUTH_TAIL.sub('', clean(str(failure.message)))}",
                 status=status,
                 request_id=failure.request_id or "",
@@ -116,9 +123,9 @@ def from_exception(place: Place, failure: Exception) -> errors.CloudError:
 
 def root(failure: Exception) -> Exception:
     """What is behind a failed discovery: the SDK tells it in prose only."""
-    if not isinstance(failure, ks.DiscoveryFailure):
+    if not isinstance(failure, ks.DiscoveryFailure | Interrupted | sdk.SDKException):
         return failure
-    behind = (cause for cause in _causes(failure) if isinstance(cause, ks.ConnectionError))
+    behind = (cause for cause in _causes(failure) if isinstance(cause, ks.ConnectionError | ks.HttpError))
     return next(behind, failure)
 
 

@@ -30,6 +30,7 @@ from pumphouse import errors
 from pumphouse.cloud_api import Service
 from pumphouse.clouds import failures
 from pumphouse.clouds.call import Answer, Call, retry_after
+from pumphouse.clouds.discovery import require_version
 from pumphouse.clouds.http import Settings
 from pumphouse.clouds.throttle import Limiter
 
@@ -126,6 +127,7 @@ class Sender:
                     allow_version_hack=True,
                     **({} if self._region.get_api_version(service) else wanted),
                 )
+                require_version(client, service)
                 client.url = str(client.get_endpoint() or "").rstrip("/")
                 self._clients[service] = client
             return self._clients[service]
@@ -224,19 +226,17 @@ class Sender:
         """Token, catalogue and discovery. Whatever fails here, the request itself was not sent."""
         try:
             return work()
-        except ks.HttpError as failure:
-            status = int(failure.http_status or 0)
-            transient = status in _NOT_APPLIED | _MAYBE_APPLIED
-            error = failures.from_exception(self._place(call), failure)
-            if status == 401 and self._project_id:
-                # The credentials were good for the project of clouds.yaml.
-                error.next_step = f"Give the operator's user a role in the project {self._project_id}."
-            raise _Trouble(error, transient=transient) from failure
         except (ks.ClientException, sdk.SDKException) as failure:
             cause = failures.root(failure)
-            transient = isinstance(cause, ks.ConnectionError) and not isinstance(cause, ks.SSLError)
+            error = failures.from_exception(self._place(call), cause)
+            if error.status == 401 and self._project_id:
+                # The credentials were good for the project of clouds.yaml.
+                error.next_step = f"Give the operator's user a role in the project {self._project_id}."
             raise _Trouble(
-                failures.from_exception(self._place(call), cause), transient=transient
+                error,
+                transient=error.status in _NOT_APPLIED | _MAYBE_APPLIED
+                or (isinstance(cause, ks.ConnectionError) and not isinstance(cause, ks.SSLError)),
+                wait=_asked_to_wait(cause),
             ) from failure
 
     def _unsure(self, call: Call, error: errors.CloudError) -> errors.CloudError:
@@ -284,3 +284,9 @@ class Sender:
             seconds,
             request_id,
         )
+
+
+def _asked_to_wait(failure: Exception) -> float | None:
+    """The seconds that the answer behind a failure asks for."""
+    response = failure.response if isinstance(failure, ks.HttpError) else None
+    return retry_after(response) if response is not None else None

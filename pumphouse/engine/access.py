@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from pumphouse.cloud_api import Service
+from pumphouse.cloud_api import Service, remove
 from pumphouse.clouds.cloud import Cloud
 from pumphouse.context import Journal, JournalEntry
 from pumphouse.model import Ref, Side
@@ -47,7 +47,7 @@ class Access:
         project_id, role = entry.detail["project_id"], entry.detail["role_id"]
         path = self._path(project_id, role, entry.detail["user_id"])
         if not self._carried(path.removeprefix("/")):
-            self._cloud.delete(Service.IDENTITY, path)
+            remove(self._cloud, Service.IDENTITY, path)
         with self._lock:
             self._granted.discard(project_id)
 

@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable
 import networkx as nx
 
 from pumphouse import errors
-from pumphouse.context import JournalEntry
+from pumphouse.context import JournalEntry, JournalState
 from pumphouse.engine import access
 from pumphouse.engine.control import Control
 from pumphouse.engine.scheduler import Outcome, run_graph
 from pumphouse.engine.workplace import Workplace
 from pumphouse.events import StepChanged
-from pumphouse.flow.tasks import build_step, undo
+from pumphouse.flow.tasks import build_step
 from pumphouse.model import Ref
-from pumphouse.steps import USE
+from pumphouse.steps import USE, take_back
 from pumphouse.store.states import UnitState
 
 
@@ -41,6 +41,10 @@ class Rollback:
     def temporary(self) -> list[str]:
         """Take back what was only for the time of the migration."""
         return self._undo(lambda entry: entry.temporary)
+
+    def left(self) -> list[str]:
+        """Take back what could not be taken back before."""
+        return self._undo(lambda entry: entry.state is JournalState.LEFT)
 
     def units(self, names: Iterable[str]) -> list[str]:
         """Take back what these units did."""
@@ -82,7 +86,7 @@ class Rollback:
 
     def _order(self, entries: dict[Ref, list[JournalEntry]]) -> nx.DiGraph[str]:
         """What needs something is removed before it."""
-        plan = self._place.plan.graph
+        plan = self._place.known.graph
         order: nx.DiGraph[str] = nx.DiGraph()
         order.add_nodes_from(str(ref) for ref in entries)
         order.add_edges_from(
@@ -96,10 +100,10 @@ class Rollback:
             if self._control.stop.is_set():
                 return Outcome(state=UnitState.PENDING)
             context = self._place.context(entry.unit)
-            planned = self._place.plan.by_ref[entry.ref]
+            planned = self._place.known.by_ref[entry.ref]
             step = build_step(planned, entry.step, self._place.registry, context)
             self._tell(entry, "REVERTING", step.doing)
-            trouble = undo(step, entry)
+            trouble = take_back(step, entry)
             if trouble is None:
                 self._tell(entry, "REVERTED", step.doing)
             else:
@@ -128,7 +132,7 @@ class Rollback:
                 migration=self._place.migration.id,
                 unit=entry.unit,
                 resource=str(entry.ref),
-                name=self._place.plan.by_ref[entry.ref].resource.name,
+                name=self._place.known.by_ref[entry.ref].resource.name,
                 step=entry.step,
                 state=state,
                 doing=doing,

@@ -32,6 +32,8 @@ class Workplace:
     destination: Cloud
     migration: MigrationRecord
     plan: Plan
+    known: Plan
+    """The plan and earlier ones of this migration, for what is to be taken back may be of any of them."""
     epoch: int
     settings: Settings
     passwords: Passwords

@@ -17,12 +17,12 @@ from taskflow import task
 from taskflow.patterns import graph_flow
 
 from pumphouse import errors
-from pumphouse.context import Context, Deferred, Item, JournalEntry
+from pumphouse.context import Context, Deferred, Item
 from pumphouse.flow.units import Unit
 from pumphouse.model import Ref
 from pumphouse.plan.document import Plan, PlannedResource
 from pumphouse.registry import Registry
-from pumphouse.steps import Step, step_named
+from pumphouse.steps import Step, step_named, take_back
 
 NEXT_STEP = "Resolve that, then do what is missing with: pumphouse migration retry"
 """What to do about an error that says nothing better itself."""
@@ -55,26 +55,9 @@ class StepTask(task.Task):
     def revert(self, *_args: Any, **_kwargs: Any) -> None:
         """Undo what the journal says. Never raises: what could not be undone is in the journal."""
         for entry in self.step.context.journal.open_entries(self.step.item.ref, self.step.name):
-            trouble = undo(self.step, entry)
+            trouble = take_back(self.step, entry)
             if trouble is not None:
                 self.step.context.note(self.step.item.ref, f"could not be taken back: {trouble}")
-
-
-def undo(step: Step, entry: JournalEntry) -> Exception | None:
-    """Undo one effect of a step, and write into the journal what came of it.
-
-    Returns the error that stood in the way, if any: whatever it is, the other effects must still be undone.
-    Raises only Fenced.
-    """
-    try:
-        step.undo(entry)
-    except errors.Fenced:
-        raise
-    except Exception as error:  # noqa: BLE001 -- kept in the journal and told; the roll-back goes on
-        step.context.journal.left(entry, str(error) or type(error).__name__)
-        return error
-    step.context.journal.removed(entry)
-    return None
 
 
 def symbol(ref: Ref, step: str) -> str:

@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import quote
 
 from pumphouse import errors
-from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.cloud_api import CloudAPI, Service, remove
 from pumphouse.context import PENDING, Deferred, JournalEntry
 from pumphouse.model import Ref, Side
 from pumphouse.resource import Want
-from pumphouse.steps import Create, Step
+from pumphouse.steps import Create, Step, once, take_back
 
 
 class KeyBusy(Exception):
@@ -64,8 +64,8 @@ class CreateServer(Create):
             raise
         finally:
             if lent is not None:
-                _return_key(cloud, lent)
-                self.context.journal.removed(lent)
+                # What stands in the way of that is no reason to fail: the next step tries it again.
+                take_back(ReturnKey(self.context, self.item), lent)
 
     def _keypair(self) -> Mapping[str, Any] | None:
         """The user's key pair on the destination."""
@@ -90,7 +90,10 @@ class CreateServer(Create):
         entry = journal.intend(self.item.ref, ReturnKey.name, Side.DESTINATION, detail=detail, temporary=True)
         body = {part: keypair[part] for part in ("name", "type", "public_key")}
         try:
-            cloud.post(Service.COMPUTE, "/os-keypairs", {"keypair": body}, up_to="2.10")
+            once(
+                lambda: cloud.post(Service.COMPUTE, "/os-keypairs", {"keypair": body}, up_to="2.10"),
+                lambda: {} if _has_key(cloud, keypair) else None,
+            )
         except errors.Conflict as clash:
             if _has_key(cloud, keypair):
                 if entry.repeated:
@@ -109,13 +112,15 @@ class ReturnKey(Step):
     doing = "takes back its key pair"
 
     def run(self) -> Any:
-        """Nothing."""
+        """Nothing. What cannot be taken back now is tried again when the migration ends."""
         for entry in self.context.journal.open_entries(self.item.ref, self.name):
-            self.undo(entry)
-            self.context.journal.removed(entry)
+            trouble = take_back(self, entry)
+            if trouble is not None:
+                self.context.note(self.item.ref, f"its lent key pair is taken back later: {trouble}")
 
     def undo(self, entry: JournalEntry) -> None:
-        _return_key(self.context.destination, entry)
+        path = f"/os-keypairs/{quote(entry.detail['name'], safe='')}"
+        remove(self.context.destination, Service.COMPUTE, path, up_to="2.10")
 
 
 def _has_key(cloud: CloudAPI, keypair: Mapping[str, Any]) -> bool:
@@ -125,7 +130,3 @@ def _has_key(cloud: CloudAPI, keypair: Mapping[str, Any]) -> bool:
     except errors.NotFound:
         return False
     return bool(found["keypair"]["public_key"].strip() == keypair["public_key"].strip())
-
-
-def _return_key(cloud: CloudAPI, entry: JournalEntry) -> None:
-    cloud.delete(Service.COMPUTE, f"/os-keypairs/{quote(entry.detail['name'], safe='')}", up_to="2.10")

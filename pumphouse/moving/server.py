@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from pumphouse import errors
@@ -32,6 +33,13 @@ _REST = {
     "SHELVED_OFFLOADED": "shelve",
 }
 """What brings an active server to a state of rest."""
+_BEFORE = {
+    **dict.fromkeys(_REST.values(), "ACTIVE"),
+    "resume": "SUSPENDED",
+    "unpause": "PAUSED",
+    "os-start": "SHUTOFF",
+}
+"""The status in which a server is asked for an action."""
 _ASLEEP = frozenset({3, 4, 7})
 """Power states, paused, off and suspended, in which no guest runs whatever the status says."""
 _ALIKE = {"SHELVED": {"SHELVED", "SHELVED_OFFLOADED"}, "SHELVED_OFFLOADED": {"SHELVED", "SHELVED_OFFLOADED"}}
@@ -58,9 +66,15 @@ class ServerStep(Step):
         return server
 
     def act(self, side: Side, identity: str, action: str, body: Mapping[str, Any] | None = None) -> None:
-        """Send an action."""
-        path = f"/servers/{identity}/action"
-        self.context.cloud(side).post(Service.COMPUTE, path, {action: body}, up_to=UP_TO)
+        """Send an action. After a lost answer it is sent again if the server is still as it was."""
+        cloud, path = self.context.cloud(side), f"/servers/{identity}/action"
+        try:
+            cloud.post(Service.COMPUTE, path, {action: body}, up_to=UP_TO)
+        except errors.Unsure:
+            now = self.body(side, identity)
+            if now["status"] == _BEFORE.get(action) and now.get("OS-EXT-STS:task_state") is None:
+                with suppress(errors.Conflict):  # the first one has come through after all
+                    cloud.post(Service.COMPUTE, path, {action: body}, up_to=UP_TO)
 
     def found(self) -> Mapping[str, Any]:
         """The state in which the source's server was found, from the journal."""

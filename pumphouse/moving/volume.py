@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, cast
 
 from pumphouse import errors
-from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.cloud_api import CloudAPI, Service, remove
 from pumphouse.context import PENDING, Item, JournalEntry
 from pumphouse.model import Action, Side
 from pumphouse.moving.carrying import carry_data
 from pumphouse.resource import Want
-from pumphouse.steps import Create, Step, Verify
+from pumphouse.steps import Create, Step, Verify, once, take_back
 from pumphouse.transfer import compare_image_data
 
 CARRIER = "pumphouse-carrier-"
@@ -64,8 +64,7 @@ class OnSource(Temporary):
         entry = self.context.journal.intend(self.item.ref, self.name, Side.SOURCE, temporary=True)
         made = entry.made_id or (self._find() if entry.repeated else None)
         if made is None:
-            answer = source.post(Service.VOLUME, f"/{self.kind}s", {self.kind: self.request()})
-            made = str(answer[self.kind]["id"])
+            made = once(self._make, self._find)
         self.context.journal.made(entry, made)
         return self.context.wait(
             Side.SOURCE,
@@ -112,6 +111,10 @@ class OnSource(Temporary):
         except errors.NotFound:
             return None
         return str(body[self.kind]["status"])
+
+    def _make(self) -> str:
+        answer = self.context.source.post(Service.VOLUME, f"/{self.kind}s", {self.kind: self.request()})
+        return str(answer[self.kind]["id"])
 
     def _find(self) -> str | None:
         params = {"name": self.carrier(), **self.place()}
@@ -169,19 +172,9 @@ class Export(Temporary):
             return None
         context = self.context
         entry = context.journal.intend(self.item.ref, self.name, Side.SOURCE, temporary=True)
-        made = entry.made_id or (_find_image(context.source, self.carrier()) if entry.repeated else None)
+        made = entry.made_id or (self._find() if entry.repeated else None)
         if made is None:
-            upload = {
-                "image_name": self.carrier(),
-                "disk_format": _FORMAT,
-                "container_format": "bare",
-                "force": False,
-            }
-            volume = self.made(Clone.name) or self.item.ref.id
-            answer = context.source.post(
-                Service.VOLUME, f"/volumes/{volume}/action", {"os-volume_upload_image": upload}
-            )
-            made = str(answer["os-volume_upload_image"]["image_id"])
+            made = once(self._make, self._find)
         context.journal.made(entry, made)
         return context.wait(
             Side.SOURCE, "image", made, None, self._active,
@@ -189,9 +182,24 @@ class Export(Temporary):
         )  # fmt: skip
 
     def undo(self, entry: JournalEntry) -> None:
-        made = entry.made_id or _find_image(self.context.source, self.carrier())
+        made = entry.made_id or self._find()
         if made:
-            self.context.source.delete(Service.IMAGE, f"/images/{made}")
+            remove(self.context.source, Service.IMAGE, f"/images/{made}")
+
+    def _make(self) -> str:
+        action = "os-volume_upload_image"
+        upload = {
+            "image_name": self.carrier(),
+            "disk_format": _FORMAT,
+            "container_format": "bare",
+            "force": False,
+        }
+        volume = self.made(Clone.name) or self.item.ref.id
+        answer = self.context.source.post(Service.VOLUME, f"/volumes/{volume}/action", {action: upload})
+        return str(answer[action]["image_id"])
+
+    def _find(self) -> str | None:
+        return _find_image(self.context.source, self.carrier())
 
     def _active(self, body: Mapping[str, Any] | None) -> Any:
         if body is None or body["status"] in {"killed", "deleted", "pending_delete"}:
@@ -224,9 +232,9 @@ class Transfer(Temporary):
             return earlier["size"]
         if earlier is not None and earlier["status"] != "queued":
             # A record takes data only once.
-            context.destination.delete(Service.IMAGE, f"/images/{earlier['id']}")
+            remove(context.destination, Service.IMAGE, f"/images/{earlier['id']}")
             earlier = None
-        made = str(earlier["id"]) if earlier is not None else self._record()
+        made = str(earlier["id"]) if earlier is not None else once(self._record, self._find)
         context.journal.made(entry, made)
         return carry_data(self, exported, made, size=int(sent["size"])).bytes
 
@@ -243,16 +251,19 @@ class Transfer(Temporary):
 
     def _earlier(self, entry: JournalEntry) -> Mapping[str, Any] | None:
         """What an earlier attempt made, as it is now."""
-        made = entry.made_id or _find_image(self.context.destination, self.carrier())
+        made = entry.made_id or self._find()
         try:
             return self.context.destination.get(Service.IMAGE, f"/images/{made}") if made else None
         except errors.NotFound:
             return None
 
     def undo(self, entry: JournalEntry) -> None:
-        made = entry.made_id or _find_image(self.context.destination, self.carrier())
+        made = entry.made_id or self._find()
         if made:
-            self.context.destination.delete(Service.IMAGE, f"/images/{made}")
+            remove(self.context.destination, Service.IMAGE, f"/images/{made}")
+
+    def _find(self) -> str | None:
+        return _find_image(self.context.destination, self.carrier())
 
 
 class FromImage(Protocol):
@@ -275,10 +286,7 @@ class CreateVolume(Create):
                 resource=str(self.item.resource),
                 next_step="Make a new plan and migrate it again.",
             )
-        try:
-            return kind.create_from(cloud, want, image)
-        except errors.Unsure:
-            return kind.find(cloud, want) or kind.create_from(cloud, want, image)
+        return once(lambda: kind.create_from(cloud, want, image), lambda: kind.find(cloud, want))
 
 
 class Fill(Step):
@@ -362,8 +370,9 @@ class CleanUp(Temporary):
         """Nothing. What cannot be removed now is tried again when the migration ends."""
         for step in (Transfer, Export, Clone, Snapshot):
             for entry in self.context.journal.open_entries(self.item.ref, step.name):
-                step(self.context, self.item).undo(entry)
-                self.context.journal.removed(entry)
+                trouble = take_back(step(self.context, self.item), entry)
+                if trouble is not None:
+                    self.context.note(self.item.ref, f"a temporary copy is removed later: {trouble}")
 
 
 def _available(body: Mapping[str, Any] | None) -> Any:

@@ -77,7 +77,7 @@ class Migrating:
         return self.run()
 
     def retry(self, plan_again: Callable[[Plan], Plan]) -> MigrationRecord:
-        """Plan again and do what is missing."""
+        """Take back what a failed unit could not, plan again, and do what is missing."""
         self._require(
             MigrationState.PARTIAL,
             MigrationState.FAILED,
@@ -85,6 +85,9 @@ class Migrating:
             MigrationState.SUCCEEDED,
             MigrationState.ROLLED_BACK,
         )
+        stuck = self._take_back_left()
+        if stuck is not None:
+            return stuck
         plan = plan_again(load_plan(self._store, self._record.plan_id))
         plan.require_unblocked()
         with self._at_work(MigrationState.RUNNING, plan=plan) as place:
@@ -119,6 +122,21 @@ class Migrating:
         return self._prove(plan, clouds.open(plan.source), clouds.open(plan.destination), progress)
 
     # -- a run
+
+    def _take_back_left(self) -> MigrationRecord | None:
+        """Take back what failed units left behind, which is in the way of a new plan.
+
+        None if the way is free, else the migration, whose reason says what still stands in it.
+        """
+        entries = self._store.journal.open_entries(self._record.id)
+        if not any(entry.state is JournalState.LEFT for entry in entries):
+            return None
+        state = self._record.state
+        with self._at_work(MigrationState.RUNNING) as place:
+            left = Rollback(place, control=self._control, jobs=self._jobs).left()
+            reason = f"{len(left)} could not be taken back: {'; '.join(left[:3])}" if left else ""
+            self._record = self._end(place, state, reason)
+            return self._record if self._stuck(place.known) else None
 
     def _carry_out(self, place: Workplace) -> MigrationRecord:
         place.adopt_ids()
@@ -221,7 +239,8 @@ class Migrating:
                     source=source,
                     destination=destination,
                     migration=record,
-                    plan=merge(plans) if state is MigrationState.ROLLING_BACK else plans[0],
+                    plan=plans[0],
+                    known=merge(plans),
                     epoch=epoch,
                     settings=self._settings(record),
                     passwords=passwords(

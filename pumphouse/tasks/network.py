@@ -12,7 +12,7 @@ from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Inventory, Resource
 from pumphouse.resource import Policy, Problem, Reach, ScopeLevel, Severity, Want
 from pumphouse.rest import STANDARD, NeutronType
-from pumphouse.steps import Create, Verify
+from pumphouse.steps import Create, Verify, once
 
 HA_PREFIX = "HA network tenant "
 _POLICIES = "/rbac-policies"
@@ -175,15 +175,25 @@ class Network(NeutronType):
     def _share(self, cloud: CloudAPI, identity: str, projects: Iterable[str]) -> None:
         missing = set(projects)
         if missing:
-            missing -= {policy["target_tenant"] for policy in _policies(cloud, object_id=identity)}
+            missing -= _shared_with(cloud, identity)
         for project in sorted(missing):
-            body = {
-                "object_type": "network",
-                "object_id": identity,
-                "action": _SHARE,
-                "target_tenant": project,
-            }
-            cloud.post(self.service, _POLICIES, {"rbac_policy": body})
+            self._share_with(cloud, identity, project)
+
+    def _share_with(self, cloud: CloudAPI, identity: str, project: str) -> None:
+        body = {
+            "object_type": "network",
+            "object_id": identity,
+            "action": _SHARE,
+            "target_tenant": project,
+        }
+        once(
+            lambda: cloud.post(self.service, _POLICIES, {"rbac_policy": body}),
+            lambda: {} if project in _shared_with(cloud, identity) else None,
+        )
+
+
+def _shared_with(cloud: CloudAPI, identity: str) -> set[str]:
+    return {str(policy["target_tenant"]) for policy in _policies(cloud, object_id=identity)}
 
 
 def _policies(cloud: CloudAPI, **params: str) -> list[dict[str, Any]]:

@@ -78,6 +78,10 @@ class SetLimits(Create):
 
     doing = "sets the limits"
 
+    def _make_own(self, cloud: CloudAPI, entry: JournalEntry) -> str:
+        """Several requests: if one of them is refused, those before it must be taken back all the same."""
+        return self._create(cloud, self.want())
+
     def _find_lost(self, cloud: CloudAPI, entry: JournalEntry) -> str | None:
         """The project's, whatever of it an attempt has set: no quota tells who set it."""
         project_id: str | None = entry.detail["project_id"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from pumphouse import errors
@@ -12,7 +13,7 @@ from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Inventory, Resource
 from pumphouse.resource import Problem, Reach, ScopeLevel, Severity, Want
 from pumphouse.rest import MARKER_TAG, STANDARD, NeutronType
-from pumphouse.steps import Create, Verify
+from pumphouse.steps import Create, Verify, once
 
 INTERFACE_OWNERS = frozenset(
     f"network:{owner}"
@@ -196,27 +197,37 @@ class Router(NeutronType):
             body = {"subnet_id": subnet_id}
             if subnet["gateway_ip"] != address:
                 body = {"port_id": self._port(cloud, want, subnet, address)}
-            cloud.put(self.service, f"{self.path}/{identity}/add_router_interface", body)
+            self._plug(cloud, identity, body, (subnet_id, address))
+
+    def _plug(self, cloud: CloudAPI, identity: str, body: Mapping[str, str], wanted: Interface) -> None:
+        path = f"{self.path}/{identity}/add_router_interface"
+        once(
+            lambda: cloud.put(self.service, path, dict(body)),
+            lambda: {} if wanted in _there(cloud, identity) else None,
+        )
 
     def _port(self, cloud: CloudAPI, want: Want, subnet: Mapping[str, Any], address: str) -> str:
         """A port at this address, found if an earlier attempt made it."""
         fixed = {"subnet_id": subnet["id"], "ip_address": address}
-        for port in _spare_ports(cloud, want.marker):
-            if fixed in port["fixed_ips"]:
-                return str(port["id"])
+
+        def made() -> str | None:
+            ports = _spare_ports(cloud, want.marker)
+            return next((str(port["id"]) for port in ports if fixed in port["fixed_ips"]), None)
+
         body = {
             "network_id": subnet["network_id"],
             "project_id": want.project_id,
             "fixed_ips": [fixed],
             "description": f"{MARKER_TAG}{want.marker}",
         }
-        return str(cloud.post(self.service, "/ports", {"port": body})["port"]["id"])
+        return made() or once(
+            lambda: str(cloud.post(self.service, "/ports", {"port": body})["port"]["id"]), made
+        )
 
     def _remove_interface(self, cloud: CloudAPI, identity: str, body: Mapping[str, str]) -> None:
-        try:
-            cloud.put(self.service, f"{self.path}/{identity}/remove_router_interface", dict(body))
-        except errors.NotFound:
-            return  # an earlier attempt removed it
+        path = f"{self.path}/{identity}/remove_router_interface"
+        with suppress(errors.NotFound):  # an earlier attempt removed it
+            once(lambda: cloud.put(self.service, path, dict(body)), lambda: None)
 
 
 def _wanted(fields: Mapping[str, Any]) -> set[Interface]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
+from pumphouse import errors
 from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Inventory, Ref, Resource
@@ -242,7 +244,8 @@ class Volume(RestType):
         """Set what is wanted; what the temporary image brought besides goes."""
         body = cloud.get(self.service, f"{self.path}/{identity}", up_to=self.up_to)["volume"]
         for name in sorted(set(body.get("volume_image_metadata") or {}) - set(wanted)):
-            self._act(cloud, identity, "os-unset_image_metadata", {"key": name})
+            with suppress(errors.NotFound):  # an earlier attempt has taken it out
+                self._act(cloud, identity, "os-unset_image_metadata", {"key": name})
         if wanted:
             self._act(cloud, identity, "os-set_image_metadata", {"metadata": dict(wanted)})
 

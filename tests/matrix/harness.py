@@ -185,19 +185,24 @@ class Pair:
             f"[store]\nurl = sqlite:///{self._store}/pumphouse.db\n"
             f"[engine]\npoll_interval = 0.02\n{databases}"
         )
-        self._environment = {
+        self.environment = {
             "HOME": str(home),
             "OS_CLIENT_CONFIG_FILE": str(self._directory / "clouds.yaml"),
             "NO_COLOR": "1",
             "COLUMNS": "200",
         }
 
+    @property
+    def config_file(self) -> Path:
+        """The operator's configuration."""
+        return self._directory / "pumphouse.conf"
+
     # -- the command line
 
     def start(self, *words: str, commits: int = 0) -> Process:
         """Start ``pumphouse`` with these words; see :meth:`Zygote.start`."""
         words = ("--config-file", str(self._directory / "pumphouse.conf"), *words)
-        process = self._zygote.start(*words, environment=self._environment, commits=commits)
+        process = self._zygote.start(*words, environment=self.environment, commits=commits)
         self._running.append(process)
         return process
 

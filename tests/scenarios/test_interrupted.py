@@ -169,6 +169,23 @@ def test_what_cannot_be_removed_is_listed_and_removed_by_a_second_roll_back(site
     assert site.states() == before
 
 
+REMOVALS = {"method": "DELETE", "path": "/network/v2.0/ports/*", "code": 409, "times": 0}
+
+
+def test_a_retry_first_takes_back_what_a_failed_server_has_left(site):
+    site.destination.faults.add("server_error", path="web-1")
+    site.destination.faults.add("status", **REMOVALS)
+    record = site.migrate()
+    assert record.state is MigrationState.PARTIAL
+    assert "could not be taken back: port" in record.reason
+    stuck = site.app.retry(record.id)
+    assert stuck.state is MigrationState.PARTIAL
+    assert "could not be taken back: port" in stuck.reason
+    site.destination.faults.clear()
+    assert site.app.retry(record.id).state is MigrationState.SUCCEEDED
+    assert site.plan().nothing_to_do
+
+
 @pytest.mark.slow
 def test_two_runs_of_one_tenant_at_once_are_refused_with_the_first_ones_id(site):
     started = threading.Event()

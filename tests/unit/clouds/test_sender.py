@@ -10,7 +10,7 @@ import requests
 import yaml
 
 from pumphouse import errors
-from pumphouse.cloud_api import Service
+from pumphouse.cloud_api import Service, remove
 from pumphouse.clouds import Clouds
 from pumphouse.clouds.call import retry_after
 
@@ -48,6 +48,47 @@ def test_a_post_whose_answer_was_lost_is_never_sent_twice(cloud, server, fault):
 def test_a_post_that_was_refused_before_it_was_applied_is_sent_again(cloud, server, fault):
     server.on("POST", SERVERS, fault, Reply(202, {"server": {"id": "s"}}))
     assert cloud.post(Service.COMPUTE, "/servers", {"server": {}}) == {"server": {"id": "s"}}
+
+
+SETTINGS = {
+    "/flavors/f/os-extra_specs": {"extra_specs": {}},
+    "/flavors/f/action": {"addTenantAccess": {"tenant": "p"}},
+    "/servers/s/action": {"lock": None},
+}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("path", SETTINGS)
+def test_a_post_that_only_sets_something_is_sent_again(cloud, server, path):
+    server.on("POST", f"/compute/v2.1{path}", Reply(drop=True), Reply(502, {}), Reply(200, {}))
+    cloud.post(Service.COMPUTE, path, SETTINGS[path])
+    assert len(server.asked("POST", f"/compute/v2.1{path}")) == 3
+
+
+@pytest.mark.faults
+def test_an_action_that_does_something_is_sent_once(cloud, server):
+    server.on("POST", "/compute/v2.1/servers/s/action", Reply(drop=True))
+    with pytest.raises(errors.Unsure):
+        cloud.post(Service.COMPUTE, "/servers/s/action", {"os-stop": None})
+    assert len(server.asked("POST", "/compute/v2.1/servers/s/action")) == 1
+
+
+@pytest.mark.faults
+def test_a_removal_that_is_answered_by_404_is_believed_only_if_it_is_gone(cloud, server):
+    path = "/image/v2/images/i"
+    server.on("DELETE", path, Reply(404, {}))
+    server.on("GET", path, Reply(200, {"id": "i"}))
+    with pytest.raises(errors.Unavailable, match="yet it is there"):
+        remove(cloud, Service.IMAGE, "/images/i")
+    server.on("GET", path, Reply(404, {}))
+    remove(cloud, Service.IMAGE, "/images/i")
+
+
+@pytest.mark.faults
+def test_something_that_is_not_json_leaves_a_post_unsure(cloud, server):
+    server.on("POST", SERVERS, Reply(200, b"<html>"))
+    with pytest.raises(errors.Unsure, match="not JSON"):
+        cloud.post(Service.COMPUTE, "/servers", {})
 
 
 def test_a_post_to_a_closed_port_was_certainly_not_applied(tmp_path, server):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from pumphouse import errors
 from pumphouse.cloud_api import Service
 from pumphouse.model import Action, Inventory, Ref, Resource, Side
 from pumphouse.resource import Reach, Severity
@@ -57,6 +58,26 @@ def test_the_limits_of_all_services_are_set_and_taken_back(tenancy, project):
     assert (after["compute"]["cores"], after["compute"]["ram"]) == (64, -1)
     assert (after["network"]["network"], after["network"]["floatingip"]) == (7, 3)
     assert (after["block-storage"]["volumes"], after["block-storage"]["gigabytes"]) == (4, 400)
+    tenancy.bench.undo([QUOTA], {resource.ref: resource})
+    assert read(tenancy, Side.DESTINATION, there).fields == before
+
+
+def test_limits_that_were_set_before_another_one_was_refused_are_taken_back(tenancy, project, monkeypatch):
+    cloud = type(tenancy.bench.destination)
+    put = cloud.put
+
+    def refuse(self, service, path, body=None, **more):
+        if service is Service.VOLUME:
+            raise errors.Forbidden("not you", cloud="destination")
+        return put(self, service, path, body, **more)
+
+    there = tenancy.bench.there("project", project)
+    before = read(tenancy, Side.DESTINATION, there).fields
+    resource = read(tenancy, Side.SOURCE, project)
+    monkeypatch.setattr(cloud, "put", refuse)
+    with pytest.raises(errors.Forbidden):
+        carry(tenancy, resource)
+    assert read(tenancy, Side.DESTINATION, there).fields != before
     tenancy.bench.undo([QUOTA], {resource.ref: resource})
     assert read(tenancy, Side.DESTINATION, there).fields == before
 
