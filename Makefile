@@ -75,6 +75,10 @@ test-slow: venv ## Run the tests that take long, as CI does besides
 test-crash: venv ## Kill and pause migrations at every request (see doc/contributor/testing.rst)
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) -p no:randomly --matrix=all tests/matrix/test_crash.py $(PYTEST_ARGS)
 
+.PHONY: test-faults
+test-faults: venv ## Let every kind of request fail in every way (see doc/contributor/testing.rst)
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) -p no:randomly --matrix=faults tests/matrix/test_faults.py $(PYTEST_ARGS)
+
 .PHONY: coverage
 coverage: venv ## Run the tests and show what they do not reach
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --cov --cov-report=term $(PYTEST_ARGS)

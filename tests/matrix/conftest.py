@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from .faults import SAMPLE, Fails, Lab
 from .harness import Pair, open_pair
 from .reference import Begun, Reference, Write, make_change, make_reference
 
@@ -42,7 +43,9 @@ BEGUN = pytest.StashKey[float]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--matrix", choices=["sample", "all"], default="sample", help="which of their cases")
+    parser.addoption(
+        "--matrix", choices=["sample", "all", "faults"], default="sample", help="which of their cases"
+    )
 
 
 # -- the cases: the process that hands out the tests counts them once, and tells the others
@@ -53,7 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--matrix") == "sample":
         return
     told = getattr(config, "workerinput", {}).get("matrix")
-    config.stash[CASES] = _count() if told is None else json.loads(told)
+    count = _count_faults if config.getoption("--matrix") == "faults" else _count
+    config.stash[CASES] = count() if told is None else json.loads(told)
 
 
 def _count() -> dict[str, list[Any]]:
@@ -64,6 +68,11 @@ def _count() -> dict[str, list[Any]]:
         name: [asdict(one) for one in getattr(found[kind.reference], kind.part)]
         for name, kind in KINDS.items()
     }
+
+
+def _count_faults() -> dict[str, list[Any]]:
+    with tempfile.TemporaryDirectory(prefix="pumphouse-") as place, open_pair(Path(place)) as pair:
+        return {"fails": [asdict(case) for case in Lab(pair).cases()]}
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -78,6 +87,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
     That is each second one of the reference's writes; three of them in a sample, or none.
     """
+    if "fails" in metafunc.fixturenames:
+        told = metafunc.config.stash.get(CASES, {}).get("fails")
+        fails = list(SAMPLE) if told is None else [Fails(**one) for one in told]
+        metafunc.parametrize("fails", fails, ids=str)
+        return
     mark = metafunc.definition.get_closest_marker("cases")
     if mark is None:
         return
