@@ -20,8 +20,8 @@ from pumphouse.errors import StoreError
 from pumphouse.store.events import EventRecord, Events
 
 LOG = logging.getLogger(__name__)
-EVERY = 0.25
-"""Seconds between two readings. The events of a run are written about as often."""
+EVERY = 0.5
+"""Seconds between two readings: each wakes every follower, so a shorter one costs more than it shows."""
 _KEPT = 20_000
 _PAGE = 1000
 

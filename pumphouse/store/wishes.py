@@ -88,6 +88,8 @@ class Wishes:
                     next_step=f"See it with: pumphouse migration show {row.id}",
                 )
             row.wanted, row.wanted_at = what, datetime.now(UTC)
+            # What an earlier process was asked for, and did, is no answer to this.
+            row.request = None
             return record_of(row)
 
     @retried
