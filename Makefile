@@ -79,6 +79,11 @@ test-crash: venv ## Kill and pause migrations at every request (see doc/contribu
 test-faults: venv ## Let every kind of request fail in every way (see doc/contributor/testing.rst)
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) -p no:randomly --matrix=faults tests/matrix/test_faults.py $(PYTEST_ARGS)
 
+.PHONY: test-properties
+test-properties: venv ## Look at a thousand made-up clouds for what breaks a rule (see doc/contributor/testing.rst)
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --hypothesis-profile deep --timeout 3600 tests/properties \
+		$(PYTEST_ARGS)
+
 .PHONY: coverage
 coverage: venv ## Run the tests and show what they do not reach
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --cov --cov-report=term $(PYTEST_ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
 
 from pumphouse.devcloud import TIMINGS, DevCloud, clouds_yaml
 
@@ -17,6 +19,19 @@ from databases import all_databases, databases  # noqa: F401 -- fixtures
 
 # Changes take a moment, so that waiting is tried, but no test waits for long.
 QUICK = dict.fromkeys(TIMINGS, 0.02) | {"network": 0.0}
+
+# Nothing is kept between runs, and no example has a deadline: the machine may have other work.
+settings.register_profile(
+    "quick",
+    max_examples=20,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    phases=set(Phase) - {Phase.explain},  # it traces every line, and so takes longer than all else
+)
+settings.register_profile("ci", settings.get_profile("quick"), derandomize=True)
+settings.register_profile("deep", settings.get_profile("quick"), max_examples=1000)
+settings.load_profile("ci" if os.environ.get("CI") else "quick")
 
 MakeCloud = Callable[..., DevCloud]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from pumphouse.model import Action, Ref
@@ -42,7 +43,7 @@ def _mermaid(plan: Plan) -> Iterator[str]:
     names = {one.ref: f"n{number}" for number, one in enumerate(plan.resources)}
     yield "flowchart LR"
     for one in plan.resources:
-        text = f"{one.ref.type}<br/>{one.resource.name}<br/>{one.action}".replace('"', "#quot;")
+        text = "<br/>".join((one.ref.type, _coded(one.resource.name), one.action))
         yield f'  {names[one.ref]}["{text}"]:::{one.action}'
     for need, ref in _edges(plan):
         yield f"  {names[need]} --> {names[ref]}"
@@ -54,6 +55,20 @@ def _edges(plan: Plan) -> Iterable[tuple[Ref, Ref]]:
     return ((need, one.ref) for one in plan.resources for need in one.needs)
 
 
+def _visible(text: str) -> str:
+    """The text with the symbols of control characters: these end a file, or spoil the picture made of it."""
+    return text.translate(_SYMBOLS)
+
+
+_SYMBOLS = {code: 0x2400 + code for code in range(32) if code != ord("\n")} | {0x7F: 0x2421}
+
+
 def _quote(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    """A string of DOT, whose lines stay lines."""
+    escaped = _visible(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
+
+
+def _coded(text: str) -> str:
+    """A text of Mermaid, with codes for all that could have a meaning to it or to HTML."""
+    return re.sub(r"[^\w .,/()-]", lambda found: f"#{ord(found[0])};", _visible(text))

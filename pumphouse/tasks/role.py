@@ -18,7 +18,7 @@ from pumphouse.steps import Create, Verify
 class Role(KeystoneType):
     """A role, of all domains or of one, with the roles that it implies.
 
-    Roles whose name starts with ``_`` are the cloud's own: they are mapped, never made.
+    Roles of all domains whose name starts with ``_`` are the cloud's own: they are mapped, never made.
     """
 
     name = "role"
@@ -59,8 +59,9 @@ class Role(KeystoneType):
         return self.read({**body, "implies": sorted(str(one["id"]) for one in inference["implies"])})
 
     def policy(self, resource: Resource) -> Policy:
-        """The cloud's own roles are mapped."""
-        return Policy.MAP if resource.name.startswith("_") else Policy.MOVE
+        """The cloud's own roles are mapped. A role of a domain is never one of them."""
+        own = resource.name.startswith("_") and not resource.fields["domain_id"]
+        return Policy.MAP if own else Policy.MOVE
 
     def body(self, want: Want) -> dict[str, Any]:
         """What a role implies has requests of its own."""

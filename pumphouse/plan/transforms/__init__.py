@@ -8,6 +8,7 @@ from pumphouse.plan.draft import Draft
 from pumphouse.plan.transforms import (
     block,
     check,
+    circles,
     clash,
     close,
     degrade,
@@ -22,7 +23,14 @@ from pumphouse.plan.transforms import (
 
 Transform = Callable[[Draft], None]
 
-GATHERING: tuple[Transform, ...] = (select.apply, close.apply, leave.apply, override.apply, match.apply)
+GATHERING: tuple[Transform, ...] = (
+    select.apply,
+    close.apply,
+    circles.apply,
+    leave.apply,
+    override.apply,
+    match.apply,
+)
 """These find out what the plan holds, and what of it the destination has."""
 
 DECIDING: tuple[Transform, ...] = (

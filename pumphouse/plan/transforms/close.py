@@ -24,7 +24,7 @@ def apply(draft: Draft) -> None:
         if draft.policy(node) is not Policy.MOVE:
             continue
         found = [(ref, f"needed by {node.resource}") for ref in _needs(draft, node)]
-        found += [(ref, f"part of {node.resource}") for ref in parts[node.resource.ref]]
+        found += [(ref, f"part of {node.resource}") for ref in sorted(parts[node.resource.ref])]
         for ref, reason in found:
             resource = draft.source.get(ref)
             if resource is not None and ref not in draft.nodes:
@@ -61,12 +61,11 @@ def _link(draft: Draft, node: Node) -> None:
     if draft.policy(node) is not Policy.MOVE:
         return
     for needed in kind.needs(node.resource, draft.source):
-        if needed in draft.nodes and needed != ref:
+        if needed in draft.nodes:
             draft.graph.add_edge(needed, ref)
     for found in kind.references(node.resource.fields):
         if found.ref in draft.nodes:
-            if found.ref != ref:
-                draft.graph.add_edge(found.ref, ref)
+            draft.graph.add_edge(found.ref, ref)
         elif found.ref not in draft.source and found.ref not in draft.known:
             node.take(_missing(node.resource, found.ref, found.field.name, optional=found.field.optional))
         elif found.field.optional and found.ref not in draft.known:
