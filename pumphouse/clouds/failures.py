@@ -108,10 +108,11 @@ def from_exception(place: Place, failure: Exception) -> errors.CloudError:
         case ks.HttpError():
             status = int(failure.http_status or 0)
             kind = _kind(status, str(failure.message))
+            said = _KEYSTONEAUTH_TAIL.sub("", clean(str(failure.message)))
             return place.error(
                 # Whatever else it says, it says nothing of the resource, which may well be there.
                 kind if kind in {errors.Unauthorized, errors.Forbidden} else errors.Unavailable,
-                f"no token or version: {_KEYSTONEAUTH_TAIL.sub('', clean(str(failure.message)))}",
+                f"no token or version (HTTP {status}): {said}",
                 status=status,
                 request_id=failure.request_id or "",
             )
