@@ -112,7 +112,7 @@ def from_exception(place: Place, failure: Exception) -> errors.CloudError:
             return place.error(
                 # Whatever else it says, it says nothing of the resource, which may well be there.
                 kind if kind in {errors.Unauthorized, errors.Forbidden} else errors.Unavailable,
-                f"no token or version (HTTP {status}): {said}",
+                f"no token or version ({status}): {said}",
                 status=status,
                 request_id=failure.request_id or "",
             )

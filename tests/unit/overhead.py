@@ -136,6 +136,7 @@ def run(folder: Path, *, servers: int, networks: int) -> Cost:
                 destination=SimpleNamespace(name="destination", waiter=None),
                 migration=record,
                 plan=planned,
+                known=planned,
                 epoch=epoch,
                 settings=Settings(),
                 passwords=None,
