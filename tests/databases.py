@@ -124,7 +124,9 @@ class Server(Databases):
             yield connection
 
     def _run(self, *command: str) -> None:
-        subprocess.run(self._command(*command), stdout=self._log, stderr=self._log, check=True)
+        done = subprocess.run(self._command(*command), check=False, stdout=self._log, stderr=self._log)
+        if done.returncode:
+            raise RuntimeError((self._folder / "log").read_text()[-2000:])
 
     def _command(self, program: str, *arguments: str) -> list[str]:
         """As an ordinary user, and no longer than this process lives."""
@@ -175,8 +177,8 @@ class PostgreSQL(Server):
 class MariaDB(Server):
     """MariaDB, as carefree; as it comes, its tables tell no case apart."""
 
-    programs = ("mariadb-install-db", "mariadbd")
-    package = "mariadb-server-core"
+    programs = ("mariadb-install-db", "mariadbd", "my_print_defaults")
+    package = "mariadb-server-core mariadb-client-core"
     socket = "sock"
     end = signal.SIGKILL
     admin = "mysql"

@@ -16,6 +16,7 @@ class Stoppable(Protocol):
     """What is asked to stop."""
 
     def pause(self) -> None: ...
+    def on_stop(self, listener: Callable[[], None]) -> None: ...
     def stop_now(self) -> None:
         """Does not return."""
 
@@ -33,6 +34,8 @@ def pausing(
 ) -> Iterator[Interrupts]:
     """Handle signals while the body runs. SIGTERM and a closed terminal are as good as Ctrl-C.
 
+    A stop that another process asked for is told too.
+
     :param say: shows a line.
     :param restore: puts the terminal in order before the process ends at once.
     :param resume: the command that carries on afterwards.
@@ -49,6 +52,11 @@ def pausing(
         print(f"\nStopped at once. What was under way is looked for on resuming: {resume}", file=sys.stderr)
         control.stop_now()
 
+    def tell() -> None:
+        if not seen.count:
+            say("Another process asked for a stop: stopping when the steps under way are done.")
+
+    control.on_stop(tell)
     before: dict[signal.Signals, Any] = {}
     for number in _SIGNALS:
         # What the parent had ignored (nohup) stays ignored.

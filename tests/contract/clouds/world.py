@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import time
@@ -60,8 +59,10 @@ class World:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for made, identity in reversed(self._made):
-            self.remove(made, identity)
+        # Servers first: one that was made before a volume may hold it.
+        made = sorted(self._made, key=lambda one: one[0].name == "server")
+        while made:
+            self.remove(*made.pop())
         self._clean_network()
         self.session = self.admin.session
         self("DELETE", "identity", f"/users/{self.member_id}")
@@ -179,9 +180,10 @@ class World:
         """Remove one, and wait until it is gone: what it needs can go only then."""
         for path in kind.before_removal:
             self(path[0], kind.service, path[1].format(id=identity), path[2])
-        self("DELETE", kind.service, f"{kind.path}/{identity}")
-        with contextlib.suppress(AssertionError):
-            self.wait(lambda: self.show(kind.name, identity).status == 404, f"{kind.name} gone", seconds=30)
+        answer = self("DELETE", kind.service, f"{kind.path}/{identity}")
+        self.wait(
+            lambda: self.show(kind.name, identity).status == 404, f"{kind.name} gone ({answer})", seconds=30
+        )
 
     # -- inside
 

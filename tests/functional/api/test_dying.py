@@ -73,7 +73,7 @@ def test_another_process_is_started_for_one_that_was_killed_and_goes_on(serve, c
 
 
 def test_a_restart_pauses_in_order_and_the_next_process_goes_on(serve, service, cloud_pair, wait_for):
-    cloud_pair.destination.timings["build"] = 30.0
+    cloud_pair.destination.timings["build"] = 6.0
     served = serve()
     id = begin(served)
     wait_for(lambda: running(served, id))

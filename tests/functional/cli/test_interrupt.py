@@ -103,6 +103,7 @@ def test_another_process_pauses_it(pumphouse, process, cloud_pair, stuck):
         asked = pumphouse("migration", "pause", id)
         assert (asked.returncode, asked.stderr) == (0, "")
         assert "will pause" in asked.stdout
+        wait_for(lambda: "Another process asked for a stop" in started.stdout.readline())
         cloud_pair.destination.holds.release()
         out, _ = started.communicate(timeout=60)
         assert started.returncode == 3
@@ -117,6 +118,7 @@ def test_another_process_cancels_it(pumphouse, cloud_pair, stuck):
     started, id = stuck
     asked = pumphouse("migration", "cancel", id)
     assert "will be cancelled" in asked.stdout
+    wait_for(lambda: "Another process asked for a stop" in started.stdout.readline())
     cloud_pair.destination.holds.release()
     started.communicate(timeout=60)
     assert started.returncode == 1

@@ -118,14 +118,15 @@ def test_as_many_steps_at_once_as_there_are_jobs(process, cloud_pair, shop, jobs
     holds.set(12)  # by then the tenant's project stands, and what is made in it does not need each other
     with process("migrate", "tenant", "shop", "--yes", "--jobs", jobs) as started:
         holds.wait_held(60)
-        others = wait_for_writes(counts, at_least=12)
+        # A second is enough to be wrongly busy; how soon the others come depends on the machine.
+        others = wait_for_writes(counts, at_least=12, seconds=30 if more else 1)
         holds.release()
         started.communicate(timeout=60)
     assert started.returncode == 0
     assert others is more
 
 
-def wait_for_writes(counts, at_least, seconds=1.0):
+def wait_for_writes(counts, at_least, seconds):
     """Whether so many writes were answered in time."""
     end = time.monotonic() + seconds
     while len(counts.writes) < at_least and time.monotonic() < end:

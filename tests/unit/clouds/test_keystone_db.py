@@ -158,7 +158,6 @@ def test_a_url_that_cannot_be_used(url):
 
 
 def test_the_password_in_the_url_is_never_shown():
-    pytest.importorskip("pymysql")
     store = PasswordStore("mysql+pymysql://keystone:hush@127.0.0.1:1/keystone")
     with pytest.raises(errors.DatabaseError, match=r"127\.0\.0\.1/keystone") as caught:
         store.rows(["u"])

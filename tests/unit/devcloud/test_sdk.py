@@ -62,6 +62,7 @@ def test_the_sdk_takes_a_new_token_when_its_own_has_ended(conn, cloud):
 
 # The cloud layer calls deprecated methods of the other layers, from many modules.
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow  # the library looks again only after seconds
 def test_the_high_level_calls_work(conn):
     flavor = conn.create_flavor("small", ram=512, vcpus=1, disk=1)
     network = conn.create_network("web")
