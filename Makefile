@@ -9,6 +9,8 @@ SHELL := /bin/bash
 VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+# Tests wait for processes and clouds as much as they compute.
+WORKERS ?= $(shell expr $(JOBS) + 1)
 PIP_FLAGS := --quiet --disable-pip-version-check
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
@@ -65,7 +67,7 @@ demo: venv ## Move a tenant between two embedded clouds, and show it
 
 .PHONY: test
 test: venv ## Run the tests but for the slow ones (PYTEST_ARGS="-k name" for some)
-	@$(BIN)/python -m pytest --numprocesses $(JOBS) -m "not slow" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) -m "not slow" $(PYTEST_ARGS)
 
 .PHONY: test-slow
 test-slow: venv ## Run the tests that take long, as CI does besides

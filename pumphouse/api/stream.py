@@ -9,7 +9,7 @@ from typing import cast
 from flask import Flask, Response, current_app, request
 
 from pumphouse import errors
-from pumphouse.service.feed import Feed
+from pumphouse.service.feed import Feed, Following
 
 LOG = logging.getLogger(__name__)
 MEDIA_TYPE = "text/event-stream"
@@ -46,22 +46,24 @@ def frame(number: int, data: str) -> bytes:
 
 def follow(after: int, *, migration: str | None = None) -> Response:
     """All events numbered above ``after``, as they come. Raises TooMany."""
-    feed = feed_of(current_app)
-    if feed.followers >= current_app.extensions[_MOST]:
-        raise errors.TooMany(f"{feed.followers} follow the events already")
+    following = feed_of(current_app).follow(
+        after=after, migration=migration, most=current_app.extensions[_MOST]
+    )
     connection = request.environ.get("gunicorn.socket")
     if connection is not None:
         connection.settimeout(_SLOWEST)
-    response = Response(_body(feed, after, migration), mimetype=MEDIA_TYPE)
+    response = Response(_body(following), mimetype=MEDIA_TYPE)
+    # The body's own end would not be reached if not even its beginning was asked for.
+    response.call_on_close(following.close)
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response
 
 
-def _body(feed: Feed, after: int, migration: str | None) -> Iterator[bytes]:
+def _body(following: Following) -> Iterator[bytes]:
     yield _RETRY
     try:
-        for frames in feed.follow(after=after, migration=migration):
+        for frames in following:
             yield b"".join(one.data for one in frames) or _STILL_HERE
     except errors.StoreError as error:
         LOG.warning("a follower of events is let go: %s", error)

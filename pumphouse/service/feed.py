@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from pumphouse.errors import StoreError
+from pumphouse.errors import StoreError, TooMany
 from pumphouse.store.events import EventRecord, Events
 
 LOG = logging.getLogger(__name__)
@@ -71,17 +71,19 @@ class Feed:
             self._thread.join()
 
     def follow(
-        self, *, after: int, migration: str | None = None, patience: float = 15.0
-    ) -> Iterator[Sequence[Frame]]:
-        """The events numbered above ``after``, as they come.
-
-        Ends when the feed is closed; close the iterator to leave earlier.
+        self, *, after: int, migration: str | None = None, patience: float = 15.0, most: int | None = None
+    ) -> Following:
+        """The events numbered above ``after``, as they come. Counts as a follower until it closes.
 
         :param migration: only its events.
         :param patience: after so many seconds of silence it gives an empty sequence.
-        :raises pumphouse.errors.StoreError: what is older than the feed could not be read.
+        :param most: how many may follow at once; None is any number.
+        :raises pumphouse.errors.TooMany: so many follow already.
+        :raises pumphouse.errors.StoreError: the store could not be read.
         """
         with self._changed:
+            if most is not None and self._followers >= most:
+                raise TooMany(f"{self._followers} follow the events already")
             if not self._followers:
                 # What happened while nobody followed is the store's to tell.
                 self._frames.clear()
@@ -91,15 +93,19 @@ class Feed:
                 self._begun = True
                 self._thread.start()
             self._changed.notify_all()
-        try:
-            while not self._closed:
-                frames, after = self._next(after, migration, patience)
-                yield frames
-        finally:
-            with self._changed:
-                self._followers -= 1
+        return Following(self, after, migration, patience)
 
-    def _next(self, after: int, migration: str | None, patience: float) -> tuple[Sequence[Frame], int]:
+    def leave(self) -> None:
+        """One follower less."""
+        with self._changed:
+            self._followers -= 1
+
+    @property
+    def closed(self) -> bool:
+        """Whether everybody was let go."""
+        return self._closed
+
+    def next(self, after: int, migration: str | None, patience: float) -> tuple[Sequence[Frame], int]:
         """What a follower gets now, and the number of the last event that it has seen then."""
         until = time.monotonic() + patience
         while True:
@@ -160,3 +166,29 @@ class Feed:
                 self._changed.notify_all()
             if len(page) < _PAGE:
                 return
+
+
+class Following(Iterator[Sequence[Frame]]):
+    """One who follows a feed. Ends when the feed is closed; ``close`` leaves earlier.
+
+    Iterating raises pumphouse.errors.StoreError when what is older than the feed could not be read.
+    """
+
+    def __init__(self, feed: Feed, after: int, migration: str | None, patience: float) -> None:
+        self._feed = feed
+        self._after = after
+        self._migration = migration
+        self._patience = patience
+        self._left = False
+
+    def __next__(self) -> Sequence[Frame]:
+        if self._left or self._feed.closed:
+            raise StopIteration
+        frames, self._after = self._feed.next(self._after, self._migration, self._patience)
+        return frames
+
+    def close(self) -> None:
+        """Leave; a second time does nothing."""
+        if not self._left:
+            self._left = True
+            self._feed.leave()

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
+from pumphouse import errors
 from pumphouse.events import Noted
 from pumphouse.service.feed import Feed
 from pumphouse.store.opening import open_store
@@ -126,6 +127,18 @@ def test_the_store_is_read_once_for_all_and_not_at_all_for_nobody(store, make_fe
     readings.clear()
     threading.Event().wait(0.2)
     assert readings == []
+
+
+def test_who_follows_counts_before_anything_was_sent(store, make_feed):
+    """Or many that come at once would all be let in."""
+    feed = make_feed()
+    first = feed.follow(after=0, most=1)
+    with pytest.raises(errors.TooMany):
+        feed.follow(after=0, most=1)
+    first.close()
+    first.close()
+    feed.follow(after=0, most=1).close()
+    assert feed.followers == 0
 
 
 def test_a_feed_that_closes_lets_its_followers_go(store, make_feed):
