@@ -36,6 +36,7 @@
     │   └── VerificationFailed        it arrived, but a field or its data differs
     └── StoreError                    the store or a database failed
         ├── DatabaseError             a database cannot be read or written
+        │   └── CannotOpen            the store's database cannot be opened
         ├── SchemaError               the store was made by a newer version
         ├── MigrationBusy             another process or migration holds what this one needs
         └── Fenced                    another process has taken this migration over
@@ -342,6 +343,13 @@ class StoreError(PumphouseError):
 
 class DatabaseError(StoreError):
     """A database cannot be read or written."""
+
+
+class CannotOpen(DatabaseError):
+    """The store's database cannot be opened. Nothing was written to any cloud."""
+
+    exit_status = 2
+    advice = "Check the option url of [store], and that the database is up and yours to write."
 
 
 class SchemaError(StoreError):

@@ -23,7 +23,7 @@ from pumphouse.devcloud.volume_model import (
     touch,
     volume_of,
 )
-from pumphouse.devcloud.volume_types import TYPES
+from pumphouse.devcloud.volume_types import TYPES, visible_type
 
 _CREATE = frozenset(
     (
@@ -150,7 +150,9 @@ def create(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
 
 
 def _check_sources(cloud: DevCloud, request: ApiRequest, want: Row) -> None:
-    """What a volume is made of must be the caller's to see."""
+    """The type, and what a volume is made of, must be the caller's to see."""
+    if want.get("volume_type"):
+        visible_type(cloud, request.token, want["volume_type"])
     if want.get("source_volid"):
         own(cloud, request, want["source_volid"])
     if want.get("snapshot_id"):

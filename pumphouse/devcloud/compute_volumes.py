@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pumphouse.devcloud import volume_model
 from pumphouse.devcloud.errors import Fault, bad_request, not_found
 from pumphouse.devcloud.table import Row
+from pumphouse.devcloud.volume_types import visible_type
 
 if TYPE_CHECKING:
     from pumphouse.devcloud.cloud import DevCloud
@@ -55,6 +56,11 @@ def blocks_of(cloud: DevCloud, request: ApiRequest, want: Row) -> list[Row]:
 
 def _check(cloud: DevCloud, request: ApiRequest, block: Row) -> None:
     source, uuid = block["source"], block["uuid"]
+    if block["volume_type"]:
+        try:
+            visible_type(cloud, request.token, block["volume_type"])
+        except Fault:
+            raise bad_request(f"Volume type {block['volume_type']} could not be found.") from None
     if source == "volume":
         volume = cloud.table("volumes").get(uuid)
         if volume is None or volume["project_id"] != request.token.project_id:

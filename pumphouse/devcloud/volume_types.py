@@ -64,13 +64,16 @@ def _sees(token: Token, row: Row) -> bool:
     return token.is_admin or row["is_public"] or token.project_id in row["access"]
 
 
-def _get(cloud: DevCloud, request: ApiRequest, type_id: str) -> Row:
-    if type_id == "default":
-        type_id = DEFAULT
-    row = find_type(cloud, type_id)
-    if not _sees(request.token, row):
-        raise not_found(f"Volume type {type_id} could not be found.")
+def visible_type(cloud: DevCloud, token: Token, name_or_id: str) -> Row:
+    """The type, for who may use it; a private one of others is not there: 404."""
+    row = find_type(cloud, name_or_id)
+    if not _sees(token, row):
+        raise not_found(f"Volume type {name_or_id} could not be found.")
     return row
+
+
+def _get(cloud: DevCloud, request: ApiRequest, type_id: str) -> Row:
+    return visible_type(cloud, request.token, DEFAULT if type_id == "default" else type_id)
 
 
 def _view(request: ApiRequest, row: Row) -> dict[str, Any]:

@@ -78,7 +78,7 @@ class Pumphouse:
 
     @cached_property
     def store(self) -> Store:
-        """The store. Raises DatabaseError or SchemaError."""
+        """The store. Raises BadConfig, CannotOpen or SchemaError."""
         return open_store(self.config.store.url)
 
     @cached_property

@@ -20,9 +20,9 @@ from typing import ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from pumphouse.errors import DatabaseError
+from pumphouse.errors import BadConfig, CannotOpen, DatabaseError
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -51,21 +51,43 @@ class Database:
 def open_database(url: str) -> Database:
     """The database at a store's URL. A SQLite file and its directory are made for this user alone.
 
-    Raises DatabaseError for a URL that cannot be used.
+    Raises BadConfig for a URL that cannot be used. What it says never holds the URL, which has a password.
     """
     try:
         parsed = sa.make_url(url)
+        if "@" in (parsed.host or ""):
+            raise _unusable("an @ in its user's name or password must be written as %40")
         if parsed.get_backend_name() == "sqlite":
             return _open_sqlite(parsed)
         engine = sa.create_engine(
             parsed, pool_pre_ping=True, pool_recycle=1800, isolation_level="READ COMMITTED"
         )
-    except (SQLAlchemyError, ImportError, OSError) as error:
-        raise DatabaseError(
-            f"the store's URL cannot be used: {error}",
-            next_step="Check the option of the store's URL; PostgreSQL and MySQL need their extra installed.",
-        ) from error
+    except NoSuchModuleError:
+        raise _unusable(f"there is no kind of database {parsed.drivername!r}") from None
+    except (ArgumentError, ValueError):
+        raise _unusable("it is no SQLAlchemy URL") from None
+    except ImportError as error:
+        raise _unusable(f"its driver is not installed: {error.msg}") from None
+    except OSError as error:
+        raise _unusable(f"{error.strerror}: {error.filename}") from None
     return Database(writer=engine, reader=engine)
+
+
+def cannot_open(engine: sa.Engine, error: Exception) -> CannotOpen:
+    """What to raise for a database that does not open: where it is, without its password, and why."""
+    url = engine.url
+    place = f"{url.get_backend_name()} {url.host or ''}{f':{url.port}' if url.port else ''}/{url.database}"
+    if url.get_backend_name() == "sqlite":
+        place = str(url.database)
+    why = _said(error.__cause__ or error)
+    return CannotOpen(f"the store's database {place} cannot be opened: {why}")
+
+
+def _unusable(why: str) -> BadConfig:
+    return BadConfig(
+        f"the option url of [store] cannot be used: {why}",
+        next_step="Correct it; PostgreSQL and MySQL need their extra of pumphouse installed.",
+    )
 
 
 def retried(method: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -98,12 +120,15 @@ def is_contention(error: SQLAlchemyError) -> bool:
 
 
 def _failed(error: SQLAlchemyError) -> DatabaseError:
-    # The text of the driver alone: SQLAlchemy's holds the statement with its values.
-    cause = getattr(error, "orig", None) or error
-    text = " ".join(str(cause).split())
     return DatabaseError(
-        f"the store's database failed: {text}", next_step="See that it is up and has room, then resume."
+        f"the store's database failed: {_said(error)}",
+        next_step="See that it is up and has room, then resume.",
     )
+
+
+def _said(error: BaseException) -> str:
+    """The text of the driver alone: SQLAlchemy's holds the statement with its values."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
 def _open_sqlite(url: sa.URL) -> Database:

@@ -9,9 +9,10 @@ from typing import Self
 
 import sqlalchemy as sa
 
+from pumphouse.errors import DatabaseError
 from pumphouse.store import schema
 from pumphouse.store.claims import ClaimTable, MigrationClaims
-from pumphouse.store.database import Database, open_database
+from pumphouse.store.database import Database, cannot_open, open_database
 from pumphouse.store.events import Events
 from pumphouse.store.ids import IdTable, MigrationIds
 from pumphouse.store.inventories import Inventories
@@ -88,12 +89,16 @@ class Store:
 def open_store(url: str) -> Store:
     """The store at this SQLAlchemy URL, made or brought up to date if need be.
 
-    :raises DatabaseError: the database cannot be reached or used.
+    :raises BadConfig: the URL cannot be used.
+    :raises CannotOpen: the database cannot be reached, or is none of ours.
     :raises SchemaError: a newer version of pumphouse made it.
     """
     database = open_database(url)
     try:
         schema.upgrade(database.writer)
+    except (DatabaseError, TypeError) as error:  # a driver's for an option in the URL that it does not know
+        database.close()
+        raise cannot_open(database.writer, error) from error
     except BaseException:
         database.close()
         raise

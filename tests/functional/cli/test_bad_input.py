@@ -313,3 +313,12 @@ def test_a_place_that_cannot_be_written(refused, words, told):
 def test_a_directory_where_nobody_may_write(refused):
     """Below /sys not even root makes a file."""
     assert "ermission denied" in refused("plan", "tenant", "shop", "-o", "/sys/plan.json")
+
+
+@pytest.mark.parametrize(
+    "url", ["nosuch://operator:ann-secret@host/db", "mysql+pymysql://operator:ann-secret@127.0.0.1:1/db"]
+)
+def test_a_store_that_cannot_be_used(refused, tmp_path, url):
+    (tmp_path / "pumphouse.conf").write_text(f"[store]\nurl = {url}\n")
+    assert "url of [store]" in refused("migration", "list")
+    assert "url of [store]" in refused(*MIGRATE)

@@ -256,6 +256,8 @@ def test_types(member: Client, admin: Client) -> None:
     refused(409, admin.post, "volume", "/types", {"volume_type": values})
     refused(403, member.post, "volume", "/types", {"volume_type": {"name": "mine"}})
     assert [row["name"] for row in member.get("volume", "/types")["volume_types"]] == ["__DEFAULT__"]
+    refused(404, make, member, volume_type="fast")
+    make(admin, volume_type="fast")
     action = {"addProjectAccess": {"project": member.project_id}}
     admin.request("volume", "POST", f"/types/{kind['id']}/action", action)
     seen = member.get("volume", f"/types/{kind['id']}")["volume_type"]

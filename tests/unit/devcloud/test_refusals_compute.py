@@ -58,6 +58,8 @@ def world(tmp_path_factory):
     )
     many = {"volume_type": {"name": "many", "extra_specs": {"multiattach": "<is> True"}}}
     world.make("many", "admin", f"POST {volume}/types", many)
+    theirs = {"volume_type": {"name": "theirs", "os-volume-type-access:is_public": False}}
+    world.make("theirs", "admin", f"POST {volume}/types", theirs)
     for name, who, values in (
         ("blank", "ann", {}),
         ("attached", "ann", {}),
@@ -192,6 +194,13 @@ def world(tmp_path_factory):
         block(source_type="image", uuid="{nope}", volume_size=1),
         400,
         "failed to get image",
+    ),
+    (
+        "ann",
+        "POST /servers",
+        block(source_type="image", uuid="{linux}", volume_size=1, volume_type="theirs"),
+        400,
+        "Volume type theirs could not be found",
     ),
     ("ann", "POST /servers", block(source_type="tape"), 400, "field/attribute source_type"),
     ("ann", "POST /servers", server(imageRef=""), 400, "Boot sequence"),

@@ -77,6 +77,8 @@ def world(tmp_path_factory):
     ("ann", "POST /volumes", volume(metadata=["x"]), 400, "field/attribute metadata"),
     ("ann", "POST /volumes", volume(metadata={"a": 1}), 400, "attribute metadata. Value: a: 1"),
     ("ann", "POST /volumes", volume(volume_type="no"), 404, "Volume type no could not be found"),
+    ("ann", "POST /volumes", volume(volume_type="secret"), 404, "Volume type secret could not be found"),
+    ("ann", "POST /volumes", volume(volume_type="{secret}"), 404, "Volume type {secret} could not be found"),
     ("ann", "POST /volumes", volume(availability_zone="mars"), 400, "Availability zone 'mars' is invalid"),
     ("ann", "POST /volumes", volume(imageRef="{nope}"), 400, "Invalid image identifier"),
     ("ann", "POST /volumes", volume(imageRef="{private-image}"), 400, "Invalid image identifier"),

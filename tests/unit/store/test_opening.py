@@ -16,7 +16,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from pumphouse.engine.backend import open_persistence
-from pumphouse.errors import DatabaseError, SchemaError
+from pumphouse.errors import BadConfig, CannotOpen, SchemaError
 from pumphouse.store import schema
 from pumphouse.store.events import EventRecord
 from pumphouse.store.models import Base
@@ -84,16 +84,42 @@ def test_a_newer_store_is_refused_with_what_to_do(store_url: str) -> None:
         open_store(store_url)
 
 
-def test_an_unusable_url_is_one_clear_error() -> None:
-    for url in ("nonsense", "nosuch://host/db", "sqlite:////proc/nowhere/p.db"):
-        with pytest.raises(DatabaseError, match="URL cannot be used"):
-            open_store(url)
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("", "it is no SQLAlchemy URL"),
+        ("hush", "it is no SQLAlchemy URL"),
+        ("postgresql+psycopg://user:hush@host:port/db", "it is no SQLAlchemy URL"),
+        ("nosuch://user:hush@host/db", "there is no kind of database 'nosuch'"),
+        ("oracle://user:hush@host/db", "its driver is not installed"),
+        ("postgresql+psycopg://user:my@hush@host/db", "must be written as %40"),
+        ("sqlite:////proc/nowhere/p.db", "No such file or directory: /proc/nowhere"),
+        ("sqlite:////proc", "Is a directory: /proc"),
+    ],
+)
+def test_an_unusable_url_is_one_clear_error_without_the_password(url: str, told: str) -> None:
+    with pytest.raises(BadConfig, match=r"option url of \[store\] cannot be used") as caught:
+        open_store(url)
+    assert told in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("driver", ["postgresql+psycopg", "mysql+pymysql"])
+@pytest.mark.parametrize("query", ["", "?paint=hush"])
+def test_a_database_that_does_not_open_is_one_clear_error_without_the_password(
+    driver: str, query: str
+) -> None:
+    with pytest.raises(CannotOpen, match=r"127\.0\.0\.1:1/db cannot be opened") as caught:
+        open_store(f"{driver}://user:hush@127.0.0.1:1/db{query}")
+    assert caught.value.exit_status == 2
+    assert "hush" not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_database_that_is_damaged_is_one_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "p.db"
     path.write_bytes(b"not a database" * 100)
-    with pytest.raises(DatabaseError, match="not a database"):
+    with pytest.raises(CannotOpen, match=r"p\.db cannot be opened: file is not a database"):
         open_store(f"sqlite:///{path}")
 
 
