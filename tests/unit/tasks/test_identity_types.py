@@ -149,6 +149,13 @@ def test_a_user_comes_with_its_groups_and_options(tenancy, domain, project):
     assert tenancy.shown("user", made) is None
 
 
+def test_a_user_without_an_email_arrives_without_one(tenancy, domain):
+    """Null is another value: the service keeps what it is given beyond its own fields."""
+    user = tenancy.identity("/users", {"user": {"name": "bob", "domain_id": domain}})
+    made = tenancy.carry("user", user)
+    assert "email" not in tenancy.get(f"/users/{made}", service=Service.IDENTITY)
+
+
 def test_a_password_is_carried_once(tenancy, domain):
     user = tenancy.identity("/users", {"user": {"name": "bob", "domain_id": domain}})
     tenancy.carry("user", user)
