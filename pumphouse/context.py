@@ -110,11 +110,15 @@ class IdMap(Protocol):
 
 
 class Claims(Protocol):
-    """Who makes what several migrations need."""
+    """Who makes, changes or removes what several migrations need.
 
-    def claim(self, ref: Ref) -> str | None:
-        """None if it is ours now, else the id of the migration that is at it."""
-        ...
+    ``claim`` gives None if it is ours now, else the id of the migration that is at it. It is held until the
+    resource is whole and verified, or gone, and no longer: two that each held what the other waits for would
+    wait for ever.
+    """
+
+    def claim(self, ref: Ref) -> str | None: ...
+    def release(self, ref: Ref) -> None: ...
 
 
 class Waiting(Protocol):
@@ -153,7 +157,7 @@ class Settings:
 class Item:
     """One resource of a plan: as it is wanted (with the source's ids) and what the plan does with it.
 
-    ``changed`` names the fields of an UPDATE.
+    ``changed`` names the fields of an UPDATE. Of what is ``shared``, other migrations may be making it too.
     """
 
     kind: ResourceType
@@ -161,6 +165,7 @@ class Item:
     action: Action
     destination_id: str | None = None
     changed: tuple[str, ...] = ()
+    shared: bool = False
 
     @property
     def ref(self) -> Ref:

@@ -19,7 +19,7 @@ from pumphouse.cloud_api import CloudAPI
 from pumphouse.compare import differences
 from pumphouse.context import PENDING, Context, Deferred, Item, JournalEntry
 from pumphouse.model import Action, Ref, Side
-from pumphouse.resource import ResourceType, ScopeLevel, Want
+from pumphouse.resource import ResourceType, Want
 
 T = TypeVar("T")
 
@@ -43,6 +43,13 @@ class Step(ABC):
     def applies(cls, item: Item) -> bool:
         """Whether there is anything to do for this resource. The first step of a type always applies."""
         return True
+
+    def perform(self) -> Any:
+        """Run it, unless another migration has made the resource: then it is whole already."""
+        makes = self.item.shared and self.item.action is Action.CREATE and self.writes is Side.DESTINATION
+        if makes and not self.context.journal.open_entries(self.item.ref, Create.name):
+            return None
+        return self.run()
 
     @abstractmethod
     def run(self) -> Any:
@@ -91,18 +98,33 @@ class Create(Step):
     name = "create"
     doing = "creates it"
 
+    def perform(self) -> Any:
+        """Always: it finds out who makes the resource."""
+        return self.run()
+
     def run(self) -> Any:
-        """The destination's id, or a Deferred for it while another migration makes it."""
+        """The destination's id, or a Deferred for it while another migration is at it."""
         if self.item.action is Action.UPDATE:
-            return self._update()
+            return self._when_ours(self._update) if self.item.shared else self._update()
         if self.item.action is not Action.CREATE:
             return self.item.destination_id
-        if self.item.kind.scope in {ScopeLevel.CLOUD, ScopeLevel.DOMAIN}:
-            return self._shared()
-        return self._make()
+        return self._when_ours(self._make_or_use) if self.item.shared else self._make()
 
     def undo(self, entry: JournalEntry) -> None:
         """Delete what was made, or put back what was changed."""
+        if not self.item.shared:
+            self._undo(entry)
+            return
+        # One that is about to use it, and has not told the journal so, has the claim for that moment.
+        self._until(
+            lambda: self.context.claims.claim(self.item.ref) is None, "another migration is still at it"
+        )
+        try:
+            self._undo(entry)
+        finally:
+            self.context.claims.release(self.item.ref)
+
+    def _undo(self, entry: JournalEntry) -> None:
         kind, context = self.item.kind, self.context
         if "before" in entry.detail:
             self._restore(entry)
@@ -120,29 +142,41 @@ class Create(Step):
 
     # -- making
 
-    def _shared(self) -> Any:
-        """What several migrations need is made by one of them; the others wait for it."""
+    def _when_ours(self, do: Callable[[], str]) -> Any:
+        """What several migrations need is made, or changed, by one of them at a time; the others wait."""
         ref, context = self.item.ref, self.context
 
         def attempt() -> Any:
             if context.claims.claim(ref) is not None:
                 return PENDING
-            entries = context.journal.open_entries(ref, self.name)
-            known = context.lookup(ref)
-            if not known or entries or not self._is_there(known):
-                return self._make()
-            context.journal.use({ref: known})
-            return known
+            try:
+                return do()
+            except errors.PumphouseError:
+                # What left nothing behind will not be undone, and nobody should wait for it any longer.
+                if not context.journal.open_entries(ref, self.name):
+                    context.claims.release(ref)
+                raise
 
-        result = attempt()
-        if result is not PENDING:
-            return result
+        holder = context.claims.claim(ref)
+        if holder is None:
+            return attempt()
+        waits = f"waits for migration {holder}, which makes {self.item.resource} or changes it"
+        context.progress(ref, self.name, 0.0, waits)
         return Deferred(
             poll=attempt,
-            describe=f"waits for another migration to create {self.item.resource}",
+            describe=waits,
             interval=context.settings.poll_interval,
             timeout=context.settings.image_timeout,
         )
+
+    def _make_or_use(self) -> str:
+        ref, context = self.item.ref, self.context
+        known = context.lookup(ref)
+        if not known or context.journal.open_entries(ref, self.name) or not self._is_there(known):
+            return self._make()
+        context.journal.use({ref: known})
+        context.claims.release(ref)
+        return known
 
     def _is_there(self, identity: str) -> bool:
         """Whether what the id map tells of is still there: somebody may have removed it by hand."""
@@ -240,14 +274,20 @@ class Create(Step):
 
     def _until_gone(self, cloud: CloudAPI, identity: str, project_id: str | None) -> None:
         """Wait for a deletion that the service does in its own time."""
+        seconds = self.context.settings.delete_timeout
+        self._until(
+            lambda: self.item.kind.show(cloud, identity, project_id=project_id) is None,
+            f"{identity} is still there {seconds:.0f} s after its deletion",
+        )
+
+    def _until(self, true: Callable[[], bool], why: str) -> None:
+        """Look again until it is so. Raises WaitTimeout."""
         settings = self.context.settings
         end = time.monotonic() + settings.delete_timeout
-        while self.item.kind.show(cloud, identity, project_id=project_id) is not None:
+        while not true():
             if time.monotonic() > end:
                 raise errors.WaitTimeout(
-                    f"it is still there {settings.delete_timeout:.0f} s after its deletion",
-                    resource=f"{self.item.kind.name} {identity}",
-                    cloud=self.context.destination.name,
+                    why, resource=str(self.item.resource), cloud=self.context.destination.name
                 )
             time.sleep(min(settings.poll_interval, 1.0))
 
@@ -263,6 +303,8 @@ class Verify(Step):
         """Nothing; raises VerificationFailed with what differs."""
         if self.item.action in {Action.CREATE, Action.UPDATE}:
             self.compare()
+            if self.item.shared:
+                self.context.claims.release(self.item.ref)
         return None
 
     def compare(self) -> None:

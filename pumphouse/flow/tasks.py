@@ -38,7 +38,7 @@ class StepTask(task.Task):
 
     def execute(self, **_needs: Any) -> Any:
         """Run the step. Its result is small JSON, or a Deferred, which the executor follows up."""
-        result = self._named(self.step.run)
+        result = self._named(self.step.perform)
         if isinstance(result, Deferred):
             return replace(result, poll=partial(self._named, result.poll))
         return result
@@ -73,6 +73,7 @@ def item(planned: PlannedResource, registry: Registry) -> Item:
         action=planned.action,
         destination_id=planned.destination_id,
         changed=planned.changed,
+        shared=planned.shared,
     )
 
 

@@ -28,7 +28,7 @@ class PlannedResource:
 
     ``resource`` is as it is wanted, with the source's ids; ``needs`` are the resources that come before it;
     ``before`` holds the destination's values of the fields that an update changes. ``bytes`` of data move
-    with it, and it takes about ``seconds``.
+    with it, and it takes about ``seconds``. Of what is ``shared``, another migration may make it first.
     """
 
     resource: Resource
@@ -42,6 +42,7 @@ class PlannedResource:
     problems: tuple[Problem, ...] = ()
     bytes: int = 0
     seconds: float = 0.0
+    shared: bool = False
 
     @property
     def ref(self) -> Ref:
@@ -69,6 +70,7 @@ class PlannedResource:
             "problems": [asdict(problem) for problem in self.problems],
             "bytes": self.bytes,
             "seconds": self.seconds,
+            "shared": self.shared,
         }
 
     @classmethod
@@ -89,6 +91,7 @@ class PlannedResource:
             ),
             bytes=data["bytes"],
             seconds=data["seconds"],
+            shared=data.get("shared", False),
         )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import networkx as nx
 
 from pumphouse.model import Action, Inventory, Ref, Resource, Scope
 from pumphouse.plan.overrides import Overrides
+from pumphouse.plan.sharing import HalfMade, is_shared, own_projects
 from pumphouse.registry import Registry
 from pumphouse.resource import Policy, Problem, ResourceType, Severity, Want
 
@@ -60,7 +62,7 @@ class Draft:
     overrides: Overrides
     known: Mapping[Ref, str] = field(default_factory=dict)
     adopted: Collection[Ref] = ()
-    half_made: Mapping[Ref, str] = field(default_factory=dict)
+    half_made: Mapping[Ref, HalfMade] = field(default_factory=dict)
     leave_out: Mapping[str, str] = field(default_factory=dict)
     nodes: dict[Ref, Node] = field(default_factory=dict)
     graph: nx.DiGraph[Ref] = field(default_factory=nx.DiGraph)
@@ -76,6 +78,15 @@ class Draft:
     def kind(self, ref: Ref) -> ResourceType:
         """The type of a reference."""
         return self.registry[ref.type]
+
+    @cached_property
+    def own_projects(self) -> set[str]:
+        """The projects that are moved. To be asked for once all nodes are there."""
+        return own_projects(self.nodes.values())
+
+    def shared(self, node: Node) -> bool:
+        """Whether migrations of other projects may need it too."""
+        return is_shared(self.kind(node.resource.ref), node.resource, self.own_projects)
 
     def policy(self, node: Node) -> Policy:
         """Whether a node is moved or mapped."""

@@ -11,6 +11,7 @@ from pumphouse.model import Action, Inventory, Ref, Scope
 from pumphouse.plan.document import Plan, PlannedResource
 from pumphouse.plan.draft import Draft, Node
 from pumphouse.plan.overrides import Overrides
+from pumphouse.plan.sharing import HalfMade
 from pumphouse.plan.transforms import DECIDING, GATHERING
 from pumphouse.registry import Registry
 
@@ -27,7 +28,7 @@ def make_plan(
     overrides: Overrides | None = None,
     known: Mapping[Ref, str] | None = None,
     adopted: Collection[Ref] = (),
-    half_made: Mapping[Ref, str] | None = None,
+    half_made: Mapping[Ref, HalfMade] | None = None,
     leave_out: Mapping[str, str] | None = None,
     complete: Complete | None = None,
 ) -> Plan:
@@ -101,4 +102,5 @@ def _planned(draft: Draft, node: Node) -> PlannedResource:
         problems=tuple(node.problems),
         bytes=node.bytes,
         seconds=node.seconds,
+        shared=draft.shared(node),
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pumphouse.model import Action
 from pumphouse.plan.document import Plan
+from pumphouse.plan.sharing import own_projects
 from pumphouse.store.opening import Store
 
 
@@ -27,17 +27,9 @@ def load_plan(store: Store, plan_id: str) -> Plan:
 
 
 def subjects(plan: Plan) -> list[str]:
-    """What a migration moves, so that two at once of the same are refused: its projects, by the source's ids.
-
-    Projects that only come along because something shared belongs to them do not count.
-    """
-    owners = {
-        one.resource.project_id
-        for one in plan.resources
-        if one.action is not Action.SKIP and not one.selected.startswith("needed by")
-    }
-    named = {one.ref.id for one in plan.resources if one.ref.type == "project" and one.ref.id in owners}
-    return sorted(named)
+    """What a migration moves, of which no two at once may: its projects, by the source's ids."""
+    owners = own_projects(plan.resources)
+    return sorted(one.ref.id for one in plan.resources if one.ref.type == "project" and one.ref.id in owners)
 
 
 def merge(plans: Sequence[Plan]) -> Plan:

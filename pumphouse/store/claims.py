@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from pumphouse.model import Ref
 from pumphouse.store.database import Database, retried
-from pumphouse.store.ids import IdTable
 from pumphouse.store.models import ClaimRow, MigrationRow
 from pumphouse.store.states import MigrationState
 
@@ -60,22 +59,17 @@ class MigrationClaims:
     """The claims as the steps of one migration see them: :class:`pumphouse.context.Claims`."""
 
     table: ClaimTable
-    ids: IdTable
-    source: str
     destination: str
     migration: str
 
     def claim(self, ref: Ref) -> str | None:
-        """None when this migration may go on: the claim is its own, or its holder has made the resource.
-
-        Not to wait until the holder ends matters: two that each hold what the other needs would wait for
-        one another.
-        """
+        """None when the claim is this migration's; else the one that has it."""
         holder = self.table.claim(self.destination, ref, self.migration)
-        if holder == self.migration:
-            return None
-        made = self.ids.get(self.source, self.destination, ref)
-        return None if made is not None and made.migration == holder else holder
+        return None if holder == self.migration else holder
+
+    def release(self, ref: Ref) -> None:
+        """Give it up, so that others go on."""
+        self.table.release(self.destination, ref, self.migration)
 
 
 def _is(destination: str, ref: Ref) -> tuple[sa.ColumnElement[bool], ...]:

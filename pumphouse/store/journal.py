@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 
 from pumphouse.context import JournalEntry, JournalState
 from pumphouse.model import Ref, Side
+from pumphouse.plan.sharing import HalfMade
 from pumphouse.steps import USE, Create
 from pumphouse.store.database import Database, retried
-from pumphouse.store.migrations import check_fence
+from pumphouse.store.migrations import check_fence, is_running
 from pumphouse.store.models import JournalRow, MigrationRow, UnitRow
 from pumphouse.store.states import MigrationState, UnitState
 
@@ -193,14 +194,14 @@ class JournalTable:
             return list(map(_entry, rows))
 
     @retried
-    def half_made(self, source: str, destination: str) -> dict[Ref, str]:
+    def half_made(self, source: str, destination: str) -> dict[Ref, HalfMade]:
         """What migrations between two clouds have begun to create and not finished, and which ones.
 
         Of a unit that has not succeeded, or left by one that could not be taken back.
         """
         unit = sa.and_(UnitRow.migration == JournalRow.migration, UnitRow.name == JournalRow.unit)
         query = (
-            sa.select(JournalRow)
+            sa.select(JournalRow, MigrationRow)
             .join(MigrationRow, MigrationRow.id == JournalRow.migration)
             .outerjoin(UnitRow, unit)
             .where(
@@ -213,8 +214,12 @@ class JournalTable:
             )
             .order_by(JournalRow.id)
         )
+        now = datetime.now(UTC)
         with Session(self._database.reader) as session:
-            return {Ref(row.type, row.source_id): row.migration for row in session.scalars(query)}
+            return {
+                Ref(row.type, row.source_id): HalfMade(migration.id, is_running(migration, now))
+                for row, migration in session.execute(query)
+            }
 
     @retried
     def entries(self, migration: str) -> list[JournalEntry]:

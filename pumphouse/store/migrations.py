@@ -357,6 +357,13 @@ def _still_wanted(row: MigrationRow, state: MigrationState, *, by_process: bool)
     return row.wanted and (row.request or row.wanted)
 
 
+def is_running(row: MigrationRow, now: datetime) -> bool:
+    """Whether a process is carrying a migration out."""
+    owner = _owner(row)
+    alive = owner is not None and owner.alive(heartbeat_at=row.heartbeat_at, now=now)
+    return alive and MigrationState(row.state) is MigrationState.RUNNING
+
+
 def _refuse_if_busy(other: MigrationRow, wanted: MigrationRow, now: datetime) -> None:
     owner = _owner(other)
     if owner is None or not owner.alive(heartbeat_at=other.heartbeat_at, now=now):

@@ -61,13 +61,7 @@ class Store:
 
     def claims_of(self, migration: MigrationRecord) -> MigrationClaims:
         """The claims for the steps of a migration."""
-        return MigrationClaims(
-            table=self.claims,
-            ids=self.ids,
-            source=migration.source,
-            destination=migration.destination,
-            migration=migration.id,
-        )
+        return MigrationClaims(table=self.claims, destination=migration.destination, migration=migration.id)
 
     def guard(self) -> AbstractContextManager[None]:
         """Held while tables are made or changed, so that two processes do not do it at once."""

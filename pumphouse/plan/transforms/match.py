@@ -13,7 +13,7 @@ from pumphouse.compare import Difference, differences
 from pumphouse.fields import Field
 from pumphouse.model import Action, Resource
 from pumphouse.plan.draft import Draft, Node
-from pumphouse.resource import Adopt, Policy, Problem, ResourceType, ScopeLevel, Severity
+from pumphouse.resource import Adopt, Policy, Problem, ResourceType, Severity
 
 Index = dict[tuple[str, Policy, Any], list[Resource]]
 
@@ -82,22 +82,25 @@ def _match(draft: Draft, node: Node, marked: dict[tuple[str, str | None], Resour
 def _refuse_half(draft: Draft, node: Node) -> None:
     """Block what is there and only half made: to reuse it would call it migrated.
 
-    What is shared is left to the claims, by which migrations make it once.
+    What is shared and being made is planned as if it were not there: by the claims it is made once.
     """
-    ref = node.resource.ref
-    migration = draft.half_made.get(ref)
-    shared = draft.kind(ref).scope in {ScopeLevel.CLOUD, ScopeLevel.DOMAIN}
-    if migration is not None and node.destination is not None and not shared:
-        node.block(
-            Problem(
-                severity=Severity.BLOCK,
-                summary=f"migration {migration} has begun to make it ({node.destination.ref.id}), "
-                "and has not finished",
-                next_step="Wait until that ends. Should nobody be at work on it, go on with: "
-                f"pumphouse migration resume {migration}; or take it back with: "
-                f"pumphouse migration rollback {migration}",
-            )
+    half = draft.half_made.get(node.resource.ref)
+    if half is None or node.destination is None:
+        return
+    if half.running and draft.shared(node):
+        node.destination, node.ours = None, False
+        node.reason = f"migration {half.migration} is creating it: it is waited for and used"
+        return
+    node.block(
+        Problem(
+            severity=Severity.BLOCK,
+            summary=f"migration {half.migration} has begun to make it ({node.destination.ref.id}), "
+            "and has not finished",
+            next_step="Wait until that ends. Should nobody be at work on it, go on with: "
+            f"pumphouse migration resume {half.migration}; or take it back with: "
+            f"pumphouse migration rollback {half.migration}",
         )
+    )
 
 
 def _refuse_broken(draft: Draft, node: Node) -> None:

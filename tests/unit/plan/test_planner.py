@@ -11,6 +11,7 @@ from pumphouse import errors
 from pumphouse.model import Action, Ref, Scope, ScopeKind
 from pumphouse.plan.overrides import parse
 from pumphouse.plan.planner import make_plan
+from pumphouse.plan.sharing import HalfMade
 from pumphouse.registry import Registry
 from pumphouse.resource import Severity
 
@@ -270,10 +271,33 @@ def test_what_an_earlier_migration_made_in_vain_is_not_called_migrated():
 
 def test_what_a_migration_is_in_the_middle_of_is_not_called_migrated():
     network = one("network", "N", name="web", project="P", mtu=1450, external=False, made_from="n1")
-    made = plan(there=destination(network), half_made={Ref("network", "n1"): "m-1", Ref("port", "a1"): "m-1"})
+    half = HalfMade("m-1", running=True)
+    made = plan(there=destination(network), half_made={Ref("network", "n1"): half, Ref("port", "a1"): half})
     assert made.by_ref[Ref("network", "n1")].action is Action.BLOCKED
     assert "migration m-1 has begun to make it" in why(made, "network:n1")
     assert made.by_ref[Ref("port", "a2")].action is Action.BLOCKED  # needs the network
+
+
+@pytest.mark.parametrize(("running", "action"), [(True, Action.CREATE), (False, Action.BLOCKED)])
+def test_what_is_shared_is_waited_for_while_a_migration_is_at_it(running, action):
+    """Also though it is there already: it may not be whole."""
+    flavor = one("flavor", "F", name="small", ram=512, access=[], made_from="f1")
+    half = {Ref("flavor", "f1"): HalfMade("m-1", running=running)}
+    made = plan(there=destination(flavor), half_made=half).by_ref[Ref("flavor", "f1")]
+    assert made.action is action
+    assert "m-1" in made.reason
+    assert (made.destination_id is None) is running
+
+
+def test_what_others_may_need_too_is_shared():
+    """What belongs to no project, or to one that only comes along; of the tenant itself nothing is."""
+    network = one("network", "n9", name="backbone", project="p2", mtu=1450, external=False)
+    port = one("port", "a9", network_id="n9", fixed_ips=[])
+    server = one("server", "v9", name="web-9", flavor="f1", ports=["a9"], metadata={})
+    made = plan(here=source(network, port, server))
+    shared = {str(found.ref) for found in made.resources if found.shared}
+    assert {"flavor:f1", "network:n9", "project:p2"} <= shared
+    assert {"network:n1", "server:v9", "port:a9", "quota:p1"}.isdisjoint(shared)
 
 
 class HalfListed(Server):
