@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,13 +41,14 @@ class Interrupted(ks.ClientException):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """The request that an error is about."""
+    """The request that an error is about. ``credentials`` gives the secrets it was made with, if asked."""
 
     cloud: str
     service: Service
     method: str
     path: str
     body: Any = None
+    credentials: Callable[[], Iterable[str]] = tuple
 
     def error(
         self,
@@ -59,10 +60,8 @@ class Place:
         next_step: str = "",
     ) -> errors.CloudError:
         """An error of this kind about this request, with the request's secrets taken out."""
-        for secret in sorted(_secrets(self.body), key=len, reverse=True):
-            what = what.replace(secret, "***")
         return kind(
-            f"{self.service} {self.method} {self.path}: {what}",
+            f"{self.service} {self.method} {self.path}: {self._masked(what)}",
             service=self.service,
             method=self.method,
             path=self.path,
@@ -71,6 +70,16 @@ class Place:
             request_id=request_id,
             next_step=next_step,
         )
+
+    def mask(self, failure: BaseException) -> None:
+        """Take the request's secrets out of a library's exception as well: a traceback shows it."""
+        for one in _causes(failure):
+            one.args = tuple(self._masked(part) if isinstance(part, str) else part for part in one.args)
+
+    def _masked(self, text: str) -> str:
+        for secret in sorted({*_secrets(self.body), *self.credentials()}, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
 
 
 def request_id(response: requests.Response) -> str:

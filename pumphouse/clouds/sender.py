@@ -15,7 +15,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import requests
@@ -45,6 +45,7 @@ _MAJOR = {
     Service.NETWORK: "2",
     Service.VOLUME: "3",
 }
+_CREDENTIALS = ("password", "application_credential_secret", "token", "passcode", "access_token")
 _NOT_APPLIED = frozenset({429, 503})
 _MAYBE_APPLIED = frozenset({500, 502, 504})
 
@@ -202,6 +203,7 @@ class Sender:
             self._log(call, "no answer", start, "")
             reached = not failures.never_sent(failure)
             error = failures.from_exception(place, failure)
+            place.mask(failure)
             # A certificate does not become trusted by asking again.
             transient = not isinstance(failure, ks.SSLError)
             raise _Trouble(error, transient=transient, maybe_applied=reached and transient) from failure
@@ -228,7 +230,9 @@ class Sender:
             return work()
         except (ks.ClientException, sdk.SDKException) as failure:
             cause = failures.root(failure)
-            error = failures.from_exception(self._place(call), cause)
+            place = self._place(call)
+            error = failures.from_exception(place, cause)
+            place.mask(failure)
             if error.status == 401 and self._project_id:
                 # The credentials were good for the project of clouds.yaml.
                 error.next_step = f"Give the operator's user a role in the project {self._project_id}."
@@ -267,8 +271,21 @@ class Sender:
 
     def _place(self, call: Call) -> failures.Place:
         return failures.Place(
-            cloud=self._name, service=call.service, method=call.method, path=call.path, body=call.body
+            cloud=self._name,
+            service=call.service,
+            method=call.method,
+            path=call.path,
+            body=call.body,
+            credentials=self._credentials,
         )
+
+    def _credentials(self) -> Iterator[str]:
+        """What a service might repeat of who asks: the secrets of clouds.yaml, and the token."""
+        auth = self._region.get_auth_args()
+        yield from (str(auth[name]) for name in _CREDENTIALS if auth.get(name))
+        access = getattr(self._region.get_session().auth, "auth_ref", None)
+        if access is not None:
+            yield access.auth_token
 
     def _log(self, call: Call, outcome: str, start: float, request_id: str) -> None:
         seconds = time.monotonic() - start
