@@ -11,7 +11,7 @@ from flask_openapi3.openapi import OpenAPI
 from prometheus_client import CollectorRegistry
 
 from pumphouse import __version__
-from pumphouse.api import audit, auth, health, metrics, problems, security, stream, v1
+from pumphouse.api import audit, auth, dashboard, health, metrics, problems, security, stream, v1
 from pumphouse.api.auth import Login, Policy, open_to_all
 from pumphouse.api.auth.local import LocalLogin
 from pumphouse.api.auth.policy import AllowAll
@@ -61,7 +61,7 @@ def create_app(
     :param policy: what they may do; without one, everything.
     :param hosts: the only names by which it may be called; all if there are none.
     :param registry: metrics that are told besides the store's own.
-    :param blueprints: what is served besides the API, such as a dashboard.
+    :param blueprints: what is served besides the API and the dashboard, such as a page to log in.
     """
     app = OpenAPI(
         "pumphouse.api",
@@ -88,6 +88,7 @@ def create_app(
         app.register_api(routes)
     app.register_blueprint(health.blueprint)
     metrics.install(app, registry or CollectorRegistry())
+    app.register_blueprint(dashboard.blueprint)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     app.add_url_rule("/v1/openapi.json", "openapi", _document_of(app))

@@ -6,9 +6,10 @@ import http
 import inspect
 import logging
 import re
+from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, make_response
+from flask import Flask, Response, current_app, make_response, request
 from pydantic import Field, ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -18,6 +19,7 @@ from pumphouse.api.documents import Document
 LOG = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 _URN = "urn:pumphouse:error:"
+_PAGE = "pumphouse-problem-page"
 
 
 class Problem(Document):
@@ -80,10 +82,24 @@ def install(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
+def show_pages(app: Flask, page: Callable[[Problem], Response]) -> None:
+    """Let people who look at pages see their problems as pages, too. The API's own are always documents."""
+    app.extensions[_PAGE] = page
+
+
+def _told(problem: Problem) -> Response:
+    page = current_app.extensions.get(_PAGE)
+    wanted = request.accept_mimetypes.best_match(["application/json", "text/html"])
+    if page is None or wanted != "text/html" or request.path.startswith("/v1/"):
+        return answer(problem)
+    shown: Response = page(problem)
+    return shown
+
+
 def _known(error: errors.PumphouseError) -> Response:
     if error.http_status >= 500:
         LOG.warning("%s: %s", type(error).__name__, error)
-    return answer(problem_of(error))
+    return _told(problem_of(error))
 
 
 def _of_http(error: HTTPException) -> Response:
@@ -91,7 +107,7 @@ def _of_http(error: HTTPException) -> Response:
     if error.response is not None:
         return error.response  # type: ignore[return-value]  # ours, of `invalid`
     status = error.code or 500
-    response = answer(
+    response = _told(
         Problem(
             type="about:blank",
             title=http.HTTPStatus(status).phrase,
@@ -107,7 +123,7 @@ def _of_http(error: HTTPException) -> Response:
 
 def _unexpected(error: Exception) -> Response:
     LOG.error("unexpected %s", type(error).__name__, exc_info=error)
-    return answer(
+    return _told(
         Problem(
             type="about:blank",
             title=http.HTTPStatus.INTERNAL_SERVER_ERROR.phrase,

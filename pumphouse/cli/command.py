@@ -12,8 +12,8 @@ import cliff.lister
 import cliff.show
 
 from pumphouse.cli.app import Application
-from pumphouse.cli.text import one_line
 from pumphouse.errors import UsageError
+from pumphouse.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pumphouse.cli.running import Running, expected, outcome, status_of, what_next
-from pumphouse.cli.text import listed, one_line
 from pumphouse.errors import UsageError
 from pumphouse.model import Scope, ScopeKind
+from pumphouse.text import listed, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console

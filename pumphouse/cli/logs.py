@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from pumphouse.cli.text import one_line
 from pumphouse.errors import BadConfig
+from pumphouse.text import one_line
 
 _NAMES: Final = (
     r"(?:\w*password\w*|\w*passwd|admin_?pass|user_?data|private_key|secret\w*|"

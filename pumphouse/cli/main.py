@@ -20,8 +20,8 @@ from typing import TextIO
 
 from pumphouse.cli.app import Application
 from pumphouse.cli.logs import masked
-from pumphouse.cli.text import explain, one_line
 from pumphouse.errors import PumphouseError
+from pumphouse.text import explain, one_line
 
 INTERRUPTED = 130
 NO_READER = 141

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pumphouse.cli.command import Lister, ShowOne
 from pumphouse.cli.parsing import whole
 from pumphouse.cli.running import run_time
-from pumphouse.cli.text import explain_dict, when, when_short
+from pumphouse.text import explain_dict, when, when_short
 
 if TYPE_CHECKING:
     from pumphouse.store.events import EventRecord

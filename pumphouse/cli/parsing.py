@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from pumphouse.cli.text import one_line
 from pumphouse.errors import UsageError
+from pumphouse.text import one_line
 
 P = TypeVar("P", bound=argparse.ArgumentParser)
 

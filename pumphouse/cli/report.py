@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pumphouse.cli.command import Lister
 from pumphouse.cli.migration import add_id
 from pumphouse.cli.parsing import writable
-from pumphouse.cli.text import counted, duration, one_line, size
 from pumphouse.errors import UsageError
+from pumphouse.text import counted, duration, one_line, size
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,8 +11,8 @@ from pumphouse.cli.command import Base
 from pumphouse.cli.interrupt import pausing
 from pumphouse.cli.parsing import whole
 from pumphouse.cli.progress import Progress, Style, Tally
-from pumphouse.cli.text import duration, one_line
 from pumphouse.model import Action
+from pumphouse.text import duration, one_line
 
 if TYPE_CHECKING:
     from pumphouse.plan.document import Plan

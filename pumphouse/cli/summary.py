@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from pumphouse.cli.text import counted, duration, listed, one_line, size
 from pumphouse.model import Action
 from pumphouse.resource import Severity
+from pumphouse.text import counted, duration, listed, one_line, size
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -167,9 +167,16 @@ class Client:
         source: str | None = None,
         destination: str | None = None,
         name: str = "",
+        tenant: str | None = None,
     ) -> Iterator[Migration]:
         """The migrations, newest first."""
-        query = {"state": state, "source": source, "destination": destination, "name": name}
+        query = {
+            "state": state,
+            "source": source,
+            "destination": destination,
+            "name": name,
+            "tenant": tenant,
+        }
         for page in self._transport.pages(MigrationPage, "/migrations", limit=_PAGE, **query):
             yield from page.migrations
 

@@ -404,12 +404,14 @@ class Pumphouse:
         source: str | None = None,
         destination: str | None = None,
         text: str = "",
+        tenant: str | None = None,
         limit: int = 50,
         marker: str | None = None,
     ) -> list[MigrationRecord]:
         """Migrations, newest first.
 
-        :param text: only those with this in their name.
+        :param text: only those with this in their name or their id.
+        :param tenant: only those that move it; a name, or an id on the source.
         :param marker: only those that come after the one with this id.
         :raises pumphouse.errors.UsageError: there is no such state.
         """
@@ -421,7 +423,13 @@ class Pumphouse:
                 f"there is no state {state!r}", next_step=f"Known are: {known}."
             ) from None
         found = self.store.migrations.list(
-            state=wanted, source=source, destination=destination, text=text, limit=limit, marker=marker
+            state=wanted,
+            source=source,
+            destination=destination,
+            text=text,
+            tenants=self.snapshots.same_tenant(tenant) if tenant else None,
+            limit=limit,
+            marker=marker,
         )
         return list(found)
 

@@ -136,6 +136,13 @@ class Snapshots:
             for name in names
         ]
 
+    def same_tenant(self, tenant: str) -> set[str]:
+        """A tenant's name or id, and the ids that it has on the clouds that were read."""
+        read = {record.cloud for record in self._inventories.list()}
+        return {tenant} | {
+            known.id for one in read for known in self.latest(one).tenants if known.name == tenant
+        }
+
     def latest(self, cloud: str) -> Snapshot:
         """The newest one of a cloud. Raises NotRead."""
         with self._lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -72,6 +72,24 @@ class Events:
             query = query.where(EventRow.migration == migration)
         with Session(self._database.reader) as session:
             return tuple(map(_record, session.scalars(query)))
+
+    @retried
+    def newest(
+        self,
+        migration: str,
+        *,
+        before: int | None = None,
+        without: Collection[str] = (),
+        limit: int = 1000,
+    ) -> tuple[EventRecord, ...]:
+        """A migration's events, newest first: those numbered lower than ``before``, but for some kinds."""
+        query = sa.select(EventRow).where(EventRow.migration == migration)
+        if before is not None:
+            query = query.where(EventRow.seq < before)
+        if without:
+            query = query.where(EventRow.kind.not_in(without))
+        with Session(self._database.reader) as session:
+            return tuple(map(_record, session.scalars(query.order_by(EventRow.seq.desc()).limit(limit))))
 
     @retried
     def last(self) -> int:

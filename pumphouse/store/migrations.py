@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from pumphouse.errors import Fenced, KeyReused, MigrationBusy, WrongState
 from pumphouse.store.database import Database, retried
-from pumphouse.store.models import MigrationRow
+from pumphouse.store.models import MigrationRow, PlanRow
 from pumphouse.store.names import EARLIER_PLANS, find_id, following, new_id
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import ALLOWED, MigrationState
@@ -137,12 +138,14 @@ class Migrations:
         source: str | None = None,
         destination: str | None = None,
         text: str = "",
+        tenants: Collection[str] | None = None,
         limit: int | None = None,
         marker: str | None = None,
     ) -> tuple[MigrationRecord, ...]:
         """Migrations, newest first, of all states or of these, between all clouds or these.
 
-        :param text: only those with this in their name.
+        :param text: only those with this in their name or their id.
+        :param tenants: only those that move one of these, known by name or by the source's id.
         :param marker: only those that come after the one with this id.
         :raises UnknownMigration: the marker is no migration's.
         """
@@ -155,7 +158,10 @@ class Migrations:
         if destination is not None:
             query = query.where(MigrationRow.destination == destination)
         if text:
-            query = query.where(MigrationRow.name.icontains(text, autoescape=True))
+            name, id = (one.icontains(text, autoescape=True) for one in (MigrationRow.name, MigrationRow.id))
+            query = query.where(name | id)
+        if tenants is not None:
+            query = query.join(PlanRow, PlanRow.id == MigrationRow.plan_id).where(_moves(tenants))
         with Session(self._database.reader) as session:
             if marker is not None:
                 query = query.where(following(MigrationRow, find_row(session, marker)))
@@ -201,6 +207,7 @@ class Migrations:
             if state.ended or state is MigrationState.PAUSED:
                 row.wanted = _still_wanted(row, state, by_process=epoch is not None)
                 row.wanted_at = row.wanted_at if row.wanted else None
+                row.request = None  # it has been done, or can be no longer
             return record_of(row)
 
     @retried
@@ -307,6 +314,15 @@ class Migrations:
         with Session(self._database.reader) as session:
             report: dict[str, Any] | None = find_row(session, id).report
             return report
+
+
+def _moves(tenants: Collection[str]) -> sa.ColumnElement[bool]:
+    """Whether one of these words is among a migration's subjects, or the names that its plan was made for."""
+    words = {json.dumps(one, ensure_ascii=plain) for one in tenants for plain in (True, False)}
+    columns = (sa.cast(MigrationRow.subjects, sa.Text), sa.cast(PlanRow.scope, sa.Text))
+    return sa.or_(
+        sa.false(), *(one.contains(word, autoescape=True) for one in columns for word in sorted(words))
+    )
 
 
 def _of_key(session: Session, key: RequestKey) -> MigrationRow | None:

@@ -77,9 +77,15 @@ def user() -> User:
     return cast("User", g.user)
 
 
+def known() -> User | None:
+    """Who sends this request; None on pages that are open to all, for somebody who has not logged in."""
+    return cast("User | None", g.get("user"))
+
+
 def allowed(rule: str) -> bool:
     """Whether the user may do that: for a page that shows only what would work."""
-    return cast("Policy", current_app.extensions[_POLICY]).allows(user(), rule)
+    asks = known()
+    return asks is not None and cast("Policy", current_app.extensions[_POLICY]).allows(asks, rule)
 
 
 def require(rule: str) -> None:

@@ -14,12 +14,12 @@ import os
 import secrets
 import stat
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from flask import Blueprint, make_response, redirect, render_template_string, request, url_for
+from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from pumphouse.api.auth import User, open_to_all
+from pumphouse.api.auth.form import Field, form, inside
 from pumphouse.errors import BadConfig
 
 COOKIE = "pumphouse"
@@ -105,12 +105,13 @@ def pages(login: TokenLogin) -> Blueprint:
         response.delete_cookie(COOKIE, httponly=True, samesite="Strict")
         return response
 
+    def _form(complaint: str) -> Response:
+        return form(_FIELDS, hint=_HINT, complaint=complaint)
+
     def _answer(token: str, where: str | None) -> Response:
         if login.is_token(token.strip()):
-            return login.let_in(redirect(_inside(where), 303))
-        response = _form("This is not the token of this server.")
-        response.status_code = 403
-        return response
+            return login.let_in(redirect(inside(where), 303))
+        return _form("This is not the token of this server.")
 
     for rule, method, view in (
         ("/login", "GET", show_login),
@@ -121,25 +122,5 @@ def pages(login: TokenLogin) -> Blueprint:
     return blueprint
 
 
-def _inside(where: str | None) -> str:
-    """A path of this server to go on to; never another server's."""
-    parts = urlsplit(where or "")
-    if not parts.scheme and not parts.netloc and parts.path.startswith("/") and "\\" not in parts.path:
-        return parts._replace(fragment="").geturl()
-    return "/"
-
-
-def _form(complaint: str) -> Response:
-    return make_response(render_template_string(_PAGE, complaint=complaint))
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Pumphouse</title></head>
-<body><main><h1>Pumphouse</h1>
-{% if complaint %}<p role="alert">{{ complaint }}</p>{% endif %}
-<form method="post"><label for="token">Token</label>
-<input id="token" name="token" type="password" autocomplete="off" required autofocus>
-<button>Log in</button></form>
-<p>It is in the file that <code>pumphouse api</code> has named.</p></main></body></html>
-"""
+_FIELDS = (Field(name="token", label="Token", secret=True),)
+_HINT = "It is in the file that “pumphouse api” has named when it was started."

@@ -90,13 +90,14 @@ class NewAction(Document):
     action: Action
 
 
-_WISHES = {
+WISHES = {
     Action.RESUME: Wish.RUN,
     Action.CANCEL: Wish.CANCEL,
     Action.RETRY: Wish.RETRY,
     Action.ROLLBACK: Wish.ROLLBACK,
     Action.VERIFY: Wish.VERIFY,
 }
+"""What a supervisor does for each action but the pause."""
 
 
 @routes.route_to(
@@ -139,7 +140,7 @@ def act_on_migration(path: MigrationPath, body: NewAction) -> Reply:
     require(f"migrations:{body.action}")
     if body.action is Action.PAUSE:
         return _accepted(service().pause(path.migration_id))
-    return _accepted(service().want(path.migration_id, _WISHES[body.action]))
+    return _accepted(service().want(path.migration_id, WISHES[body.action]))
 
 
 def _begin(body: NewMigration, key: RequestKey | None) -> MigrationRecord:

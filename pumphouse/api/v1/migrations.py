@@ -127,7 +127,8 @@ class MigrationQuery(Paging):
     state: MigrationState | None = Field(default=None, description="Only those in this state.")
     source: Id | None = Field(default=None, description="Only those from this cloud.")
     destination: Id | None = Field(default=None, description="Only those to this cloud.")
-    name: str = Field(default="", max_length=255, description="Only those with this in their name.")
+    name: str = Field(default="", max_length=255, description="Only those with this in their name or id.")
+    tenant: Id | None = Field(default=None, description="Only those that move it: a name or a source's id.")
 
 
 class UnitQuery(Paging):
@@ -151,6 +152,7 @@ def list_migrations(query: MigrationQuery) -> Document:
         source=query.source,
         destination=query.destination,
         text=query.name,
+        tenant=query.tenant,
         limit=query.limit + 1,
         marker=query.marker,
     )

@@ -15,8 +15,8 @@ from rich.text import Text
 from pumphouse.cli.progress.base import Progress
 from pumphouse.cli.progress.plain import story
 from pumphouse.cli.progress.tally import FAILED, ROLLING_BACK, Running, Tally
-from pumphouse.cli.text import counted, duration, explain_dict, one_line
 from pumphouse.events import Event, MigrationChanged, StepChanged, UnitChanged
+from pumphouse.text import counted, duration, explain_dict, one_line
 
 _BAR = 24
 _LEAST_LINES = 3

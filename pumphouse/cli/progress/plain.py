@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pumphouse.cli.progress.base import Progress
 from pumphouse.cli.progress.tally import FAILED, STARTED
-from pumphouse.cli.text import duration, explain_dict, one_line
 from pumphouse.events import Event, MigrationChanged, Noted, StepChanged, StepProgressed, UnitChanged
+from pumphouse.text import duration, explain_dict, one_line
 
 _TOLD = 0.25
 """Of how much more of a step's work a new line tells."""

@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from pumphouse.cli.text import counted, duration, explain, explain_dict, listed, one_line, size, when
 from pumphouse.errors import NotFound
+from pumphouse.text import counted, duration, explain, explain_dict, listed, one_line, size, when
 
 
 @pytest.mark.parametrize(

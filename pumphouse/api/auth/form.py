@@ -1,0 +1,35 @@
+"""The page on which people log in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from flask import make_response, render_template
+from werkzeug.wrappers import Response
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of the form. A secret is not shown while it is written."""
+
+    name: str
+    label: str
+    secret: bool = False
+    autocomplete: str = "off"
+    value: str = ""
+
+
+def form(fields: Sequence[Field], *, hint: str, complaint: str = "") -> Response:
+    """The page; one that complains has the status 403."""
+    text = render_template("login.html", fields=fields, hint=hint, complaint=complaint)
+    return make_response(text, 403 if complaint else 200)
+
+
+def inside(where: str | None) -> str:
+    """A path of this server to go on to; never another server's."""
+    parts = urlsplit(where or "")
+    if not parts.scheme and not parts.netloc and parts.path.startswith("/") and "\\" not in parts.path:
+        return parts._replace(fragment="").geturl()
+    return "/"

@@ -1,0 +1,112 @@
+"""One migration, live: how it stands, what can be done with it, its graph and its log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from flask import Response, jsonify, render_template, request, url_for
+
+from pumphouse.api.auth import allow, allowed
+from pumphouse.api.dashboard import kept, log
+from pumphouse.api.dashboard.pages import blueprint, page
+from pumphouse.api.dashboard.situation import Situation, error_of
+from pumphouse.api.routes import service
+from pumphouse.api.v1.actions import WISHES, Action
+from pumphouse.store.migrations import MigrationRecord, Request
+from pumphouse.store.states import MigrationState
+from pumphouse.store.wishes import ALLOWED
+
+_MOST_LISTED: Final = 12
+PARTS: Final = ("head", "progress", "log")
+
+
+@blueprint.get("/migrations/<migration_id>")
+@allow("migrations:read")
+def show_migration(migration_id: str) -> Response:
+    """The page."""
+    record = service().migration(migration_id)
+    last = service().store.events.last()
+    return page(
+        "migration.html",
+        **_values(record),
+        last=last,
+        events=url_for("events.list_migration_events", migration_id=record.id, after=last),
+    )
+
+
+@blueprint.get("/migrations/<migration_id>/live")
+@allow("migrations:read")
+def live_migration(migration_id: str) -> Response:
+    """What of the page changes; and how far each resource has come, for the graph."""
+    record = service().migration(migration_id)
+    last = service().store.events.last()
+    values = _values(record)
+    parts = {name: render_template(f"migration_{name}.html", **values) for name in PARTS}
+    return jsonify(parts=parts, last=last, plan=record.plan_id, letters=values["situation"].letters)
+
+
+@blueprint.get("/migrations/<migration_id>/log")
+@allow("migrations:read")
+def show_log(migration_id: str) -> Response:
+    """More of the log, for the end of what is shown."""
+    record = service().migration(migration_id)
+    return jsonify(html=render_template("migration_log.html", record=record, **_log(record)))
+
+
+@blueprint.get("/migrations/<migration_id>/resources/<int:number>")
+@allow("migrations:read")
+def show_resource(migration_id: str, number: int) -> Response:
+    """One resource of the graph, by its place in the plan."""
+    found = situation(service().migration(migration_id))
+    member = found.members[number] if number < len(found.members) else None
+    return jsonify(html=render_template("resource.html", member=member, situation=found))
+
+
+def situation(record: MigrationRecord) -> Situation:
+    """How it stands now."""
+    plan = kept.shown(record.plan_id).plan
+    app = service()
+    return Situation(record, plan, app.steps(record.id), app.units(record.id), now=datetime.now(UTC))
+
+
+def _values(record: MigrationRecord) -> dict[str, Any]:
+    return {
+        "record": record,
+        "situation": situation(record),
+        "at_work": record.at_work(datetime.now(UTC)),
+        "actions": actions(record),
+        "error_of": error_of,
+        "most": _MOST_LISTED,
+        "has_report": service().store.migrations.report(record.id) is not None,
+        "queue": service().config.api.migrations,
+        **_log(record),
+    }
+
+
+def _log(record: MigrationRecord) -> Mapping[str, Any]:
+    group = request.args.get("group", "all")
+    text = request.args.get("text", "")
+    before = request.args.get("before", type=int)
+    found = log.read(
+        service(), record.id, group=group if group in log.FILTERS else "all", text=text, before=before
+    )
+    return {"log": found, "log_filters": log.FILTERS, "group": group, "text": text}
+
+
+def actions(record: MigrationRecord) -> list[Action]:
+    """What can be asked of it now, and what this user may ask."""
+    if record.state.active and record.at_work(datetime.now(UTC)):
+        found = [] if record.request else [Action.PAUSE]
+        if record.state is MigrationState.RUNNING and record.request is not Request.CANCEL:
+            found.append(Action.CANCEL)
+    elif record.wanted is not None:
+        found = [Action.PAUSE]
+    else:
+        found = [name for name, wish in WISHES.items() if record.state in ALLOWED[wish]]
+        if record.state is MigrationState.PLANNED:
+            found.append(Action.CANCEL)
+        if record.state is MigrationState.ROLLED_BACK:
+            found.remove(Action.ROLLBACK)  # nothing is left to take back
+    return [one for one in found if allowed(f"migrations:{one}")]

@@ -1,0 +1,83 @@
+// A migration's page: its actions, the filters of its log, and its graph.
+import { Graph } from "./graph.js";
+import { problem, say, tellTimes } from "./page.js";
+
+const root = document.getElementById("migration");
+const log = root.querySelector('[data-part="log"]');
+const filter = document.getElementById("log-filter");
+const graph = new Graph(document.getElementById("graph"));
+
+// -- actions
+
+async function act(action, button) {
+  button.disabled = true;
+  try {
+    const answer = await fetch(`/v1/migrations/${root.dataset.migration}/actions`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Accept: "application/json" },
+      body: JSON.stringify({ action }),
+    });
+    if (!answer.ok) say(await problem(answer));
+  } catch {
+    say("The server cannot be reached: nothing was asked of it. Try again once it is back.");
+  }
+  button.disabled = false;
+  root.dispatchEvent(new Event("refresh"));
+}
+
+root.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-action]");
+  if (!button) return;
+  const dialog = document.getElementById(button.dataset.dialog ?? "");
+  if (!dialog) { act(button.dataset.action, button); return; }
+  dialog.returnValue = "";
+  dialog.addEventListener("close", () => {
+    // Buttons may have been put anew meanwhile.
+    if (dialog.returnValue) act(dialog.returnValue, document.getElementById(button.id) ?? button);
+  }, { once: true });
+  dialog.showModal();
+});
+
+// -- the log
+
+const chosen = () => new URLSearchParams(new FormData(filter));
+root.addEventListener("ask", (event) => {
+  for (const [name, value] of chosen()) event.detail.searchParams.set(name, value);
+});
+filter.addEventListener("submit", (event) => event.preventDefault());
+let typing = null;
+filter.addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => root.dispatchEvent(new Event("refresh")), 250);
+});
+log.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-more]");
+  if (!button) return;
+  button.disabled = true;
+  const answer = await fetch(button.dataset.more, { headers: { Accept: "application/json" } });
+  if (!answer.ok) { say(await problem(answer)); button.disabled = false; return; }
+  const older = document.createElement("div");
+  older.innerHTML = (await answer.json()).html;
+  tellTimes(older);
+  const list = log.querySelector(".log");
+  list.append(...older.querySelectorAll(".log > li"));
+  button.closest(".more").replaceWith(...older.querySelectorAll(".more"));
+  list.focus?.();
+});
+
+// -- the graph
+
+let loading = graph.load().catch(() => say("The graph could not be loaded. Load the page again."));
+root.addEventListener("told", async (event) => {
+  const { plan, letters } = event.detail;
+  await loading;
+  if (!graph.data) return;
+  if (plan !== graph.data.plan) {
+    graph.root.dataset.letters = letters;
+    graph.leave();
+    loading = graph.load(graph.root.dataset.layout.replace(graph.data.plan, plan));
+    return;
+  }
+  graph.colour(letters);
+  graph.tell();
+});

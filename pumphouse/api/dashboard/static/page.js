@@ -1,0 +1,84 @@
+// What every page has: the theme, times in the reader's own zone, and messages. Then what is live.
+import { keepLive } from "./live.js";
+
+const THEMES = { auto: "light", light: "dark", dark: "auto" };
+
+function offerTheme() {
+  const button = document.getElementById("theme");
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const root = document.documentElement;
+    const next = THEMES[root.dataset.theme];
+    root.dataset.theme = next;
+    button.querySelector("[data-theme-name]").textContent = next;
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `pumphouse-theme=${next}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+  });
+}
+
+const exactly = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+
+function ago(seconds) {
+  const units = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30], ["month", 12], ["year", Infinity]];
+  let value = seconds;
+  for (const [unit, size] of units) {
+    if (Math.abs(value) < size) return relative.format(-Math.round(value), unit);
+    value /= size;
+  }
+}
+
+export function duration(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${whole % 60} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+export function tellTimes(root = document) {
+  const now = Date.now();
+  for (const one of root.querySelectorAll("time[data-time]")) {
+    const at = new Date(one.dateTime);
+    const same = day.format(at) === day.format(now);
+    one.textContent =
+      one.dataset.time === "ago" ? ago((now - at) / 1000) : same ? clock.format(at) : exactly.format(at);
+    one.title = exactly.format(at);
+  }
+  for (const one of root.querySelectorAll("[data-since]")) {
+    one.textContent = duration((now - new Date(one.dataset.since)) / 1000);
+  }
+}
+
+export function say(text, tone = "bad") {
+  const box = document.createElement("div");
+  box.className = `message ${tone}`;
+  const words = document.createElement("p");
+  words.textContent = text;
+  const close = document.createElement("button");
+  close.type = "button";
+  close.className = "plain";
+  close.textContent = "Close";
+  close.addEventListener("click", () => box.remove());
+  box.append(words, close);
+  document.getElementById("messages").replaceChildren(box);
+}
+
+// What a refused request says, in words.
+export async function problem(answer) {
+  try {
+    const found = await answer.json();
+    const where = [found.resource, found.cloud && `cloud ${found.cloud}`, found.request_id && `request ${found.request_id}`];
+    const told = where.filter(Boolean).join(", ");
+    return `${found.detail}${told ? ` (${told})` : ""}. ${found.next_step ?? ""}`;
+  } catch {
+    return `The server answers ${answer.status}. See its log.`;
+  }
+}
+
+offerTheme();
+tellTimes();
+setInterval(tellTimes, 1000);
+for (const one of document.querySelectorAll("[data-live]")) keepLive(one, tellTimes);

@@ -1,0 +1,87 @@
+"""A browser before the dashboard, which the real ``pumphouse api`` serves on embedded clouds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+from serving import config_file, serve, service, wait_for  # noqa: F401 -- fixtures
+
+HERE = Path(__file__).parent
+# As root, in a container, without a graphics card; and nothing of its own to fetch.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+SECONDS = 60
+"""How long a condition may take on a machine that is slow and busy."""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.timeout(400))
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    path = shutil.which("chromium")
+    if path is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("the tests in a browser need chromium (on Debian: apt-get install chromium)")
+        pytest.skip("chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_browser(chromium):
+    """Opens windows: ``open_browser(url, width=360, color_scheme="dark")``.
+
+    What a page complains about fails the test: an error in a script, or something that the
+    Content-Security-Policy has refused.
+    """
+    contexts, complaints = [], []
+
+    def heard(message):
+        # A server that is away on purpose is no fault of the page.
+        if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
+            complaints.append(message.text)
+
+    def start(url, *, width=1280, height=900, **options):
+        context = chromium.new_context(
+            base_url=url, viewport={"width": width, "height": height}, locale="en-GB", **options
+        )
+        context.set_default_timeout(SECONDS * 1000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", heard)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield start
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def served(serve):  # noqa: F811
+    return serve()
+
+
+@pytest.fixture
+def page(open_browser, served):
+    """A window before a server that runs."""
+    return open_browser(served.url)

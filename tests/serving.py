@@ -1,0 +1,114 @@
+"""The API on the demonstration's clouds: in this process, or served by one of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from pumphouse import config
+from pumphouse.api.app import create_app
+from pumphouse.devcloud.fill import fill
+from pumphouse.service import Pumphouse
+
+DESCRIPTIONS = Path(__file__).parents[1] / "etc" / "pumphouse" / "devcloud"
+
+
+@pytest.fixture
+def config_file(cloud_pair: Any, tmp_path: Path) -> Path:
+    """A configuration for the demonstration's clouds, which are filled."""
+    fill(cloud_pair.source, DESCRIPTIONS / "demo-source.yaml")
+    fill(cloud_pair.destination, DESCRIPTIONS / "demo-destination.yaml")
+    path = tmp_path / "pumphouse.conf"
+    path.write_text(
+        f"""
+[store]
+url = sqlite:///{tmp_path / "store" / "pumphouse.db"}
+[engine]
+poll_interval = 0.05
+[api]
+listen = 127.0.0.1:0
+auth = none
+[cloud:source]
+keystone_database = {cloud_pair.source.keystone_database_url}
+[cloud:destination]
+keystone_database = {cloud_pair.destination.keystone_database_url}
+"""
+    )
+    return path
+
+
+@pytest.fixture
+def service(config_file: Path) -> Iterator[Pumphouse]:
+    with Pumphouse.open(config.load([config_file])) as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(service: Pumphouse) -> FlaskClient:
+    """Requests to the application in this process."""
+    return create_app(service).test_client()
+
+
+@dataclass
+class Served:
+    """A process that serves the API."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it; its exit status."""
+        if self.process.poll() is None:
+            os.kill(self.process.pid, number)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def serve(config_file: Path) -> Iterator[Callable[..., Served]]:
+    """Starts ``pumphouse api``; all that were started end with the test."""
+    started: list[Served] = []
+
+    def start(*words: str) -> Served:
+        command = [sys.executable, "-m", "pumphouse", "--config-file", str(config_file), "api", *words]
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert process.stdout is not None
+        found = re.match(r"Serving on (\S+)", process.stdout.readline())
+        served = Served(process, found[1] if found else "")
+        started.append(served)
+        assert found
+        return served
+
+    yield start
+    for served in started:
+        if served.process.poll() is None:
+            os.killpg(served.process.pid, signal.SIGKILL)
+        served.process.wait(30)
+        if served.process.stdout is not None:
+            served.process.stdout.close()
+
+
+@pytest.fixture
+def wait_for() -> Callable[..., Any]:
+    """What a condition gives once that is true."""
+
+    def wait(condition: Callable[[], Any], *, seconds: float = 150) -> Any:
+        until = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < until, "it took too long"
+            time.sleep(0.05)
+        return found
+
+    return wait
