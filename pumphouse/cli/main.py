@@ -7,12 +7,12 @@
 3     partly done: some units failed, or the migration was paused by somebody else
 4     blocked by the plan; nothing was written to any cloud
 130   interrupted; a migration that ran is paused
+141   nobody read the output to its end; a migration goes on and ends with a status of its own
 ====  ========================================================================
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from typing import TextIO
 
 from pumphouse.cli.app import Application
 from pumphouse.cli.logs import masked
+from pumphouse.cli.streams import drop
 from pumphouse.errors import PumphouseError
 from pumphouse.text import explain, one_line
 
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = app.run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
     except BrokenPipeError:
-        _drop_output()
+        drop(sys.stdout)
         return NO_READER
     except KeyboardInterrupt:
         print("pumphouse: interrupted", file=sys.stderr)
@@ -63,10 +64,3 @@ def _never_fail_to_encode(stream: TextIO) -> None:
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
-
-
-def _drop_output() -> None:
-    """Nobody reads on: what is still buffered must not fail once more when the interpreter ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)

@@ -11,6 +11,7 @@ from pumphouse.cli.command import Base
 from pumphouse.cli.interrupt import pausing
 from pumphouse.cli.parsing import whole
 from pumphouse.cli.progress import Progress, Style, Tally
+from pumphouse.cli.streams import patient
 from pumphouse.model import Action
 from pumphouse.text import duration, one_line
 
@@ -35,6 +36,11 @@ class Running(Base):
         )
         progress.add_option(parser)
         return parser
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """As any command, and to the end, whether or not anybody reads what it says."""
+        with patient(self.app):
+            return super().run(parsed_args)
 
     def out(self, parsed: argparse.Namespace) -> TextIO:
         """Where text for people goes: standard output, unless that carries events for programs."""

@@ -137,29 +137,60 @@ def test_ctrl_c_while_it_plans_ends_it_and_nothing_was_written(process, cloud_pa
     assert len(cloud_pair.destination.counts.writes) == before
 
 
-def test_on_a_terminal_there_are_bars_and_ctrl_c_leaves_it_in_order(process, cloud_pair, shop):
+@pytest.fixture
+def on_a_terminal(process, cloud_pair, shop):
+    """A migration with bars, held at its sixth writing request; its process, and what comes on the screen."""
     cloud_pair.destination.holds.set(6)
     ours, theirs = pty.openpty()
     with (
         os.fdopen(ours, "rb", buffering=0) as terminal,
         process(
-            "migrate", "tenant", "shop", "--yes", stdout=theirs, env=os.environ | {"TERM": "xterm"}
+            "migrate",
+            "tenant",
+            "shop",
+            "--yes",
+            stdout=theirs,
+            stderr=theirs,
+            env=os.environ | {"TERM": "xterm"},
         ) as started,
     ):
         os.close(theirs)
-        screen = iter(lambda: read_some(terminal), b"")
-        seen = next_with(screen, b"\x1b[?25l")  # the cursor is hidden while there are bars
-        cloud_pair.destination.holds.wait_held(60)
-        started.send_signal(signal.SIGINT)
-        seen += next_with(screen, b"Press Ctrl-C again")
+        yield started, iter(lambda: read_some(terminal), b"")
         cloud_pair.destination.holds.release()
-        seen += b"".join(screen)
-        assert started.wait(60) == 130
+
+
+HIDDEN, SHOWN = b"\x1b[?25l", b"\x1b[?25h"  # the cursor
+
+
+def test_on_a_terminal_there_are_bars_and_ctrl_c_leaves_it_in_order(cloud_pair, on_a_terminal):
+    started, screen = on_a_terminal
+    seen = next_with(screen, HIDDEN)  # while there are bars
+    cloud_pair.destination.holds.wait_held(60)
+    started.send_signal(signal.SIGINT)
+    seen += next_with(screen, b"Press Ctrl-C again")
+    cloud_pair.destination.holds.release()
+    seen += b"".join(screen)
+    assert started.wait(60) == 130
     assert "━".encode() in seen
     assert b" resources" in seen
-    after = seen.rpartition(b"\x1b[?25h")[2].decode()  # shown again
-    assert "is paused" in after
-    assert "pumphouse migration resume" in after
+    _, shown, after = seen.rpartition(SHOWN)
+    assert shown
+    assert "is paused" in after.decode()
+    assert "pumphouse migration resume" in after.decode()
+
+
+def test_a_second_ctrl_c_leaves_the_terminal_in_order(cloud_pair, on_a_terminal):
+    started, screen = on_a_terminal
+    seen = next_with(screen, HIDDEN)
+    cloud_pair.destination.holds.wait_held(60)
+    started.send_signal(signal.SIGINT)
+    seen += next_with(screen, b"Press Ctrl-C again")
+    started.send_signal(signal.SIGINT)
+    seen += b"".join(screen)
+    assert started.wait(60) == 130
+    _, shown, after = seen.rpartition(SHOWN)
+    assert shown
+    assert "pumphouse migration resume" in after.decode()
 
 
 def read_some(terminal):
@@ -172,5 +203,7 @@ def read_some(terminal):
 def next_with(screen, words):
     seen = b""
     while words not in seen:
-        seen += next(screen)
+        more = next(screen, b"")
+        assert more, f"the screen ended without {words!r}: {seen!r}"
+        seen += more
     return seen

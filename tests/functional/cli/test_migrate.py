@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from pumphouse.devcloud.client import Client
+
 ODD_NAME = "quote\"'s\nline [bold]\x1b[31m ünï"
 
 
@@ -59,6 +61,22 @@ def test_a_tenant_moves_is_proved_moves_no_second_time_and_goes_back(pumphouse, 
     assert "was rolled back" in back.stdout
     assert cloud_pair.destination.state() == before
     assert pumphouse("migration", "watch", id, "--progress", "none").returncode == 1
+
+
+def test_verify_looks_again_and_the_report_does_not(pumphouse, cloud_pair, shop):
+    assert pumphouse("migrate", "tenant", "shop", "--yes").returncode == 0
+    destination = cloud_pair.destination
+    with Client(
+        destination.url, username="admin", password=destination.admin_password, project="admin"
+    ) as admin:
+        (network,) = admin.get("network", "/networks?name=web")["networks"]
+        admin.put("network", f"/networks/{network['id']}", {"network": {"description": "spoilt"}})
+    assert pumphouse("migration", "report", "last").returncode == 0
+    found = pumphouse("migration", "verify", "last", "-f", "json")
+    assert found.returncode == 1
+    (row,) = [row for row in rows(found) if row["Outcome"] == "differs"]
+    assert (row["Name"], row["Field"], row["Destination"]) == ("web", "description", "spoilt")
+    assert pumphouse("migration", "report", "last").returncode == 1  # the new one took its place
 
 
 def test_a_plan_is_shown_in_each_form_and_writes_nothing(pumphouse, cloud_pair, shop):
@@ -171,6 +189,32 @@ def test_debug_shows_the_requests_and_no_secret(pumphouse, shop):
     assert "destination compute POST /servers: 202" in ended.stderr
     for secret in ("admin-secret", "ann-secret", "gAAAA", "$2b$", "pbkdf2"):
         assert secret not in ended.stderr + ended.stdout
+
+
+@pytest.mark.parametrize("style", ["plain", "bars", "json"])
+def test_a_reader_that_leaves_early_does_not_stop_it(pumphouse, process, cloud_pair, shop, style):
+    """As ``| head -1`` does, here of both outputs."""
+    ended = {}
+    for words in (("migrate", "tenant", "shop"), ("migration", "rollback", "last")):
+        reader, writer = os.pipe()
+        with process(*words, "--yes", "--progress", style, stdout=writer, stderr=writer) as started:
+            os.close(writer)
+            os.read(reader, 1)
+            os.close(reader)
+            ended[words[0]] = started.wait(60)
+        shown = pumphouse("migration", "show", "last", "-f", "value", "-c", "state").stdout.strip()
+        ended[words[0]] = (ended[words[0]], shown)
+    assert ended == {"migrate": (0, "SUCCEEDED"), "migration": (0, "ROLLED_BACK")}
+
+
+def test_a_listing_whose_reader_leaves_early_ends_quietly(process, cloud_pair, shop):
+    reader, writer = os.pipe()
+    with process("inventory", "source", "-f", "json", stdout=writer) as started:
+        os.close(writer)
+        os.read(reader, 1)
+        os.close(reader)
+        _, err = started.communicate(timeout=60)
+    assert (started.returncode, err) in {(0, ""), (141, "")}
 
 
 @pytest.mark.parametrize(("answer", "status"), [("y", 0), ("n", 1), ("", 1)])
