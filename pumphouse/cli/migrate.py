@@ -70,7 +70,9 @@ class Migrate(Running):
         plan = Plan.load(parsed.plan) if parsed.plan else make_plan(service, config, parsed)
         show(plan, self.console(out))
         out.flush()
-        plan.require_unblocked()
+        # What a saved plan was overridden with is in its file alone, which is no override file.
+        again = () if plan.overrides and parsed.plan else scope.words(plan, override=parsed.override)
+        plan.require_unblocked(see_all=self.app.again("plan", *again) if again else "")
         return plan
 
     def _report(self, service: Pumphouse, migration: MigrationRecord, out: TextIO) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pumphouse.cli.parsing import name
 from pumphouse.model import Scope, ScopeKind, Strategy
+
+if TYPE_CHECKING:
+    from pumphouse.plan.document import Plan
 
 SOURCE = "source"
 DESTINATION = "destination"
@@ -51,3 +55,12 @@ def scope_of(parsed: argparse.Namespace, default: Strategy) -> Scope:
         names=tuple(dict.fromkeys(parsed.names)),
         strategy=Strategy(parsed.strategy) if parsed.strategy else default,
     )
+
+
+def words(plan: Plan, *, override: Path | None) -> list[str]:
+    """The arguments that make a plan again; what it was overridden with is in a file of its own."""
+    scope = plan.scope
+    given = [str(scope.kind), *scope.names, "--with", str(scope.strategy)]
+    clouds = (("--source", plan.source, SOURCE), ("--destination", plan.destination, DESTINATION))
+    given += [word for option, value, default in clouds if value != default for word in (option, value)]
+    return given if override is None else [*given, "--override", str(override)]

@@ -20,6 +20,10 @@ from pumphouse.resource import Problem, Severity
 
 FORMAT = "pumphouse-plan"
 VERSION = 1
+_TOLD = 3
+"""How many causes an error names."""
+_LONGEST = 160
+"""How many characters of a reason it tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,22 +144,33 @@ class Plan:
         """Whether applying it would write nothing."""
         return not self.doing(Action.CREATE, Action.UPDATE, Action.BLOCKED)
 
-    def require_unblocked(self) -> None:
-        """Raise PlanBlocked with the first reasons, if anything is blocked."""
+    def require_unblocked(self, *, see_all: str = "") -> None:
+        """Raise PlanBlocked if anything is blocked: with the first causes, cut short, and how many there are.
+
+        What is blocked only because of what it needs is no cause.
+
+        :param see_all: the command that shows them all.
+        """
         blocked = self.doing(Action.BLOCKED)
-        if blocked:
-            first = "; ".join(f"{one.resource}: {one.reason}" for one in blocked[:3])
-            more = f"; and {len(blocked) - 3} more" if len(blocked) > 3 else ""
-            steps = [
-                problem.next_step
-                for one in blocked
-                for problem in one.problems
-                if problem.severity is Severity.BLOCK and problem.next_step
-            ]
-            raise errors.PlanBlocked(
-                f"{len(blocked)} of {len(self.resources)} resources are blocked: {first}{more}",
-                next_step=steps[0] if steps else "",
-            )
+        if not blocked:
+            return
+        refs = {one.ref for one in blocked}
+        causes = [one for one in blocked if refs.isdisjoint(one.needs)]
+        first = "; ".join(f"{one.resource}: {_short(one.reason)}" for one in causes[:_TOLD])
+        more = f"; and {len(causes) - _TOLD} more" if len(causes) > _TOLD else ""
+        steps = (
+            problem.next_step
+            for one in causes
+            for problem in one.problems
+            if problem.severity is Severity.BLOCK and problem.next_step
+        )
+        advice = next(steps, "")
+        if see_all and len(blocked) > 1:
+            advice = f"{advice} See all with: {see_all}".lstrip()
+        raise errors.PlanBlocked(
+            f"{len(blocked)} of {len(self.resources)} resources are blocked: {first}{more}",
+            next_step=advice,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON."""
@@ -213,6 +228,10 @@ class Plan:
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise errors.BadPlan(f"{path} is damaged: {error}") from None
         return cls.from_dict(data, where=str(path))
+
+
+def _short(reason: str) -> str:
+    return reason if len(reason) <= _LONGEST else f"{reason[: _LONGEST - 1]}…"
 
 
 def changes(old: Plan, new: Plan) -> list[str]:

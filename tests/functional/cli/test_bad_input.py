@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -218,6 +219,9 @@ def test_source_and_destination_are_one(refused, operator_of):
         lambda text: text.replace('"version": 1', '"version": 2'),
         lambda text: text.replace('"action"', '"deed"'),
         lambda text: text.replace('"create"', '"burn"'),
+        lambda text: re.sub(r'"resources": \[.*', '"resources": 5}', text, flags=re.DOTALL),
+        lambda text: re.sub(r'"needs": \[[^]]*\]', '"needs": [5]', text),
+        lambda text: text + "\udcff",  # no UTF-8
         lambda _: "",
         lambda _: "[]",
     ],
@@ -225,7 +229,7 @@ def test_source_and_destination_are_one(refused, operator_of):
 def test_a_damaged_plan_file(refused, pumphouse, tmp_path, spoil):
     path = tmp_path / "plan.json"
     assert pumphouse("plan", "tenant", "shop", "-o", "plan.json").returncode == 0
-    path.write_text(spoil(path.read_text()))
+    path.write_text(spoil(path.read_text()), errors="surrogateescape")
     line = refused("migrate", "--plan", "plan.json", "--yes")
     assert "plan.json" in line
     assert "Make it again with: pumphouse plan" in line
@@ -274,6 +278,21 @@ def test_a_name_clash(refused):
     line = refused("migrate", "tenant", "clash", "--yes", status=4)
     assert "name clash" in line
     assert "server 'web-0'" in line
+
+
+def test_what_is_blocked_is_told_by_its_causes_and_where_to_see_all(refused, pumphouse, tmp_path):
+    """Not by what needs them: the router needs the network."""
+    (tmp_path / "over.yaml").write_text("projects: {shop: store}")
+    again = ("tenant", "outside", "--with", "dependencies", "--override", "over.yaml")
+    line = refused("migrate", *again, "--yes", status=4)
+    assert "router" not in line
+    assert line.endswith("See all with: pumphouse plan " + " ".join(again))
+    shown = pumphouse("plan", *again, "-f", "json")
+    assert shown.returncode == 4
+    assert [row["Type"] for row in json.loads(shown.stdout) if row["Action"] == "blocked"] == [
+        "network",
+        "router",
+    ]
 
 
 def test_a_quota_that_does_not_suffice(refused):

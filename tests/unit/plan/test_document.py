@@ -9,8 +9,10 @@ import pytest
 from toys import destination, one, plan
 
 from pumphouse import errors
+from pumphouse.model import Action
 from pumphouse.plan.document import Plan, changes, require_fresh
 from pumphouse.plan.render import dot, mermaid
+from pumphouse.resource import Problem, Severity
 
 
 def test_a_saved_plan_is_the_same_when_loaded(tmp_path):
@@ -94,3 +96,27 @@ def test_a_plan_whose_parts_are_of_the_wrong_kind_is_called_damaged(place, value
     part[place[-1]] = value
     with pytest.raises(errors.BadPlan, match="damaged"):
         Plan.from_dict(data)
+
+
+def test_the_error_of_a_blocked_plan_tells_the_first_causes_cut_short():
+    """What needs something blocked is no cause."""
+    made = plan()
+    problem = Problem(severity=Severity.BLOCK, summary="no" * 200, next_step="Mend it.")
+    needing = {found.ref for found in made.resources if found.ref.type in {"port", "server"}}
+    resources = tuple(
+        replace(
+            found,
+            action=Action.BLOCKED,
+            reason="no" * 200,
+            problems=(problem,),
+            needs=found.needs if found.ref in needing else (),
+        )
+        for found in made.resources
+    )
+    with pytest.raises(errors.PlanBlocked) as caught:
+        replace(made, resources=resources).require_unblocked(see_all="pumphouse plan tenant shop")
+    told = str(caught.value)
+    assert told.startswith("10 of 10 resources are blocked: domain ")
+    assert told.endswith("; and 3 more. Mend it. See all with: pumphouse plan tenant shop")
+    assert len(told) < 3 * 200 + 150
+    assert not any(f"({ref.id})" in told for ref in needing)
