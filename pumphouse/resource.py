@@ -8,7 +8,7 @@ pure: it knows no TaskFlow and opens no connection; a type talks to its cloud th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -184,6 +184,13 @@ class ResourceType(ABC):
     def tenants(self, resource: Resource, inventory: Inventory) -> Iterable[str]:
         """The projects to which it belongs."""
         return (resource.project_id,) if resource.project_id else ()
+
+    def reaches(self, resource: Resource, inventory: Inventory, projects: Collection[str]) -> Problem | None:
+        """Why it does not move with these projects, though it takes effect in one without belonging to it.
+
+        It is told then, and left for people; None for what concerns none of them.
+        """
+        return None
 
     def needs(self, resource: Resource, inventory: Inventory) -> Iterable[Ref]:
         """What it needs besides what its fields refer to."""

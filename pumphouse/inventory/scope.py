@@ -9,7 +9,7 @@ from pumphouse import errors
 from pumphouse.cloud_api import Service
 from pumphouse.model import Inventory, Ref, Resource, Scope, ScopeKind, Strategy
 from pumphouse.registry import Registry
-from pumphouse.resource import Policy, Reach, ResourceType
+from pumphouse.resource import Policy, Problem, Reach, ResourceType
 
 
 def roots(scope: Scope, inventory: Inventory, registry: Registry) -> dict[Ref, str]:
@@ -35,6 +35,19 @@ def roots(scope: Scope, inventory: Inventory, registry: Registry) -> dict[Ref, s
                     if _wanted(kind, resource):
                         selected.setdefault(resource.ref, "every meta-resource is wanted")
     return selected
+
+
+def from_outside(scope: Scope, inventory: Inventory, registry: Registry) -> dict[Ref, Problem]:
+    """What takes effect in the tenants of a scope and belongs to none of them, and what to tell of each."""
+    if not scope.of_tenants_alone:
+        return {}
+    projects = {found.ref.id for found in tenants(scope, inventory)}
+    found = (
+        (resource.ref, kind.reaches(resource, inventory, projects))
+        for kind in registry.values()
+        for resource in inventory.of_type(kind.name)
+    )
+    return {ref: problem for ref, problem in found if problem is not None}
 
 
 def tenants(scope: Scope, inventory: Inventory) -> list[Resource]:

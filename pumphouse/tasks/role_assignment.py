@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.fields import copy, drop, ref
 from pumphouse.model import Inventory, Ref, Resource
-from pumphouse.resource import Adopt, Reach, ResourceType, ScopeLevel, Want
+from pumphouse.resource import Adopt, Problem, Reach, ResourceType, ScopeLevel, Severity, Want
 from pumphouse.steps import Create, Verify
 
 
@@ -55,6 +55,24 @@ class RoleAssignment(ResourceType):
             ref=Ref(self.name, _path(fields)), name=name, project_id=fields["project_id"], fields=fields
         )
 
+    # -- deciding
+
+    def reaches(self, resource: Resource, inventory: Inventory, projects: Collection[str]) -> Problem | None:
+        """One that the projects inherit from their domain, or from a project above them."""
+        fields = resource.fields
+        if not fields["inherited"] or fields["project_id"] in projects:
+            return None
+        kind = "domain" if fields["domain_id"] else "project"
+        target = Ref(kind, fields[f"{kind}_id"])
+        if not any(target in _above(one, inventory) for one in projects):
+            return None
+        where = inventory.get(target) or target
+        return Problem(
+            severity=Severity.LOST,
+            summary=f"it is inherited from {where}, and there it would reach projects that do not move",
+            next_step="Where it is wanted on the destination, assign it there, or on the project alone.",
+        )
+
     # -- writing
 
     def create(self, cloud: CloudAPI, want: Want) -> str:
@@ -71,6 +89,19 @@ class RoleAssignment(ResourceType):
     def delete(self, cloud: CloudAPI, identity: str) -> bool:
         """Revoke it. Keystone revokes the actor's tokens for the target with it."""
         return cloud.delete(self.service, f"/{identity}")
+
+
+def _above(project: str, inventory: Inventory) -> set[Ref]:
+    """The domain of a project, and the projects above it."""
+    above: set[Ref] = set()
+    found = inventory.get(Ref("project", project))
+    while found is not None:
+        above.add(Ref("domain", found.fields["domain_id"]))
+        parent = Ref("project", found.fields["parent_id"] or "")
+        found = None if parent in above else inventory.get(parent)
+        if found is not None:
+            above.add(parent)
+    return above
 
 
 def _fields(body: Mapping[str, Any]) -> dict[str, Any]:
