@@ -1,8 +1,8 @@
 """Two real OpenStack clouds on this machine's loopback: an old one and the newest.
 
-``python tests/openstack/bed up|down|reset|status``. The first ``up`` installs them, in a few minutes, on
-Debian 12 and as root. They live in ``$PUMPHOUSE_BED``, by default ``~/.cache/pumphouse-bed``. ``clouds.yaml``
-beside this file names them ``source`` and ``destination``.
+``python tests/openstack/bed up|down|reset|status``; ``status`` exits with 1 unless all of it runs. The first
+``up`` installs them, in a few minutes, on Debian 12 and as root. They live in ``$PUMPHOUSE_BED``, by default
+``~/.cache/pumphouse-bed``. ``clouds.yaml`` beside this file names them ``source`` and ``destination``.
 """
 
 from __future__ import annotations
@@ -40,10 +40,12 @@ def main() -> None:
         sys.exit("the clouds mount and unshare, so they need root")
     began = time.monotonic()
     if action == "status":
-        for name, cloud in CLOUDS.items():
-            for service, pid in cloud.states().items():
-                say(f"{name} {service}: {pid or 'down'}")
-        return
+        states = {
+            f"{name} {service}": pid for name, one in CLOUDS.items() for service, pid in one.states().items()
+        }
+        for service, pid in states.items():
+            say(f"{service}: {pid or 'down'}")
+        sys.exit(None if all(states.values()) else 1)
     if action in {"up", "reset"}:
         subprocess.run([HERE / "install.sh", ROOT], check=True)
         BUS.up()

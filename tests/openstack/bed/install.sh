@@ -13,7 +13,8 @@ if ! dpkg-query --show --showformat='${db:Status-Status}\n' "${packages[@]}" 2>/
   policy=/usr/sbin/policy-rc.d
   [ -e $policy ] || { install -m755 <(printf '#!/bin/sh\nexit 101\n') $policy; trap 'rm -f $policy' EXIT; }
   apt-get update --quiet --quiet
-  DEBIAN_FRONTEND=noninteractive apt-get install --quiet --quiet --yes --no-install-recommends "${packages[@]}"
+  DEBIAN_FRONTEND=noninteractive apt-get install --quiet --quiet --yes --no-install-recommends \
+    --option Dpkg::Use-Pty=0 "${packages[@]}" >/dev/null
 fi
 id -u libvirt-qemu >/dev/null 2>&1 || useradd --system --no-create-home --user-group --shell /usr/sbin/nologin libvirt-qemu
 # "mount -t nfs" of a share on this machine becomes a bind mount: its kernel may know no NFS.
@@ -34,12 +35,12 @@ python() {
 environment() {
   local cloud=$1 venv=$home/venv/$1
   local wanted
-  wanted=$(cat "constraints/$cloud.txt" plugins/*.* install.sh | sha256sum)
+  wanted=$("$2" --version; cat "constraints/$cloud.txt" plugins/*.* | sha256sum)
   [ "$(cat "$venv/.installed" 2>/dev/null)" != "$wanted" ] || return 0
   rm -rf "$venv"
   "$2" -m venv "$venv"
   cp -r plugins "$venv/plugins"  # built there, not here
-  "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "constraints/$cloud.txt" "$venv/plugins"
+  "$venv/bin/pip" install --quiet --quiet --disable-pip-version-check --requirement "constraints/$cloud.txt" "$venv/plugins"
   cp plugins/pumphouse_bed_nova.py "$(echo "$venv"/lib/python3*/site-packages/nova/virt)/pumphouse_bed.py"
   echo "$wanted" > "$venv/.installed"
 }
