@@ -154,6 +154,11 @@ def _size(want: Mapping[str, Any], source: _Source) -> int:
     given = want.get("size")
     if given is None:
         given = source.default
+    if given is None:  # the real service says no more
+        raise bad_request(
+            "The server could not comply with the request since it is either malformed or otherwise "
+            "incorrect."
+        )
     if not str(given).isdigit() or int(str(given)) < 1:
         raise bad_request(
             f"Invalid input received: Volume size '{given}' must be an integer and greater than 0"

@@ -102,18 +102,17 @@ def show_defaults(cloud: DevCloud, request: ApiRequest, quota_project: str) -> d
 
 @SERVICE.route("PUT", "/os-quota-sets/{quota_project}", role="admin", policy="volume_extension:quotas:update")
 def update_quota(cloud: DevCloud, request: ApiRequest, quota_project: str) -> dict[str, Any]:
-    """Set limits; checked against what is used only with `skip_validation=false`, as in the real service."""
+    """Set limits, none of them below what is used."""
     wanted = dict(request.member("quota_set"))
     wanted.pop("tenant_id", None)
     wanted.pop("id", None)
-    validate = str(wanted.pop("skip_validation", request.arg("skip_validation", "true"))).lower() == "false"
     known, used = defaults(cloud), usage(cloud, quota_project)
     for key, value in wanted.items():
         if key not in known:
             raise bad_request(f"Bad key(s) in quota set: {key}")
         if not str(value).lstrip("-").isdigit() or int(value) < -1:
             raise bad_request(f"Invalid input for field/attribute {key}. Value: {value}.")
-        if validate and 0 <= int(value) < used[key]:
+        if 0 <= int(value) < used[key]:
             raise bad_request(f"Quota {key} limit must be equal or greater than existing resources.")
     table = cloud.table(QUOTAS)
     row = table.get(quota_project) or table.add(

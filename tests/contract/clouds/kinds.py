@@ -325,7 +325,6 @@ _ALL = (
         created=202,
         deleted=202,
         change=_PUT,
-        needed=("size",),
         listed="/volumes/detail",
         ready="available",
     ),

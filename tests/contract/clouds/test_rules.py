@@ -224,11 +224,23 @@ def test_a_property_is_added_replaced_and_removed(world):
 
 
 @pytest.mark.parametrize(
-    "name", ["checksum", "size", "status", "os_hash_value", "os_hash_algo", "direct_url", "locations"]
+    ("name", "value"),
+    [
+        ("checksum", "0" * 32),
+        ("size", 5),
+        ("status", "active"),
+        ("direct_url", "file:///x"),
+        ("locations", [{"url": "file:///x", "metadata": {}}]),
+    ],
 )
-def test_what_the_image_service_owns_cannot_be_set(world, name):
-    body = {"name": world.fresh(), "disk_format": "raw", "container_format": "bare", name: "x"}
+def test_what_the_image_service_owns_cannot_be_set(world, name, value):
+    body = {"name": world.fresh(), "disk_format": "raw", "container_format": "bare", name: value}
     assert world("POST", "image", "/v2/images", body).status == 403
+
+
+@pytest.mark.parametrize("name", ["os_hash_value", "os_hash_algo"])
+def test_a_hash_that_is_given_with_a_new_image_is_forgotten(world, name):
+    assert world.make("image", **{name: "sha512"})[name] is None
 
 
 def test_a_protected_image_stays(world):
@@ -430,7 +442,7 @@ def test_flags_and_image_metadata_of_a_volume(world, action, body, field, value)
 
 
 @pytest.mark.parametrize(
-    "body", [{"size": 0}, {"size": "big"}, {"size": 1, "volume_type": "no-such"}], ids=str
+    "body", [{}, {"size": 0}, {"size": "big"}, {"size": 1, "volume_type": "no-such"}], ids=str
 )
 def test_a_volume_that_cannot_be_is_refused(world, body):
     answer = world("POST", "block-storage", "/volumes", {"volume": {"name": world.fresh(), **body}})
@@ -445,7 +457,6 @@ def test_a_volume_that_cannot_be_is_refused(world, body):
     [
         ("server", "quota_set", {"instances": 0}, 403),
         ("router", "quota", {"router": 0}, 409),
-        ("volume", "quota_set", {"volumes": 0}, 413),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )
@@ -463,3 +474,17 @@ def test_a_quota_refuses_what_is_too_much(world, kind, item, limit, status):
         assert "uota" in str(answer.body)
     finally:
         world("PUT", found.service, path, {item: {name: before}})
+
+
+def test_a_volume_quota_below_what_is_used_is_refused(world):
+    world.make("volume")
+    path = f"/os-quota-sets/{world.project_id}"
+    used = world("GET", "block-storage", f"{path}?usage=true").body["quota_set"]["volumes"]["in_use"]
+    for limit, status in ((used - 1, 400), (used, 200)):
+        answer = world("PUT", "block-storage", path, {"quota_set": {"volumes": limit}})
+        assert answer.status == status
+    body = KINDS["volume"].body(world)
+    answer = world("POST", "block-storage", "/volumes", {"volume": body})
+    assert answer.status == 413
+    assert "uota" in str(answer.body)
+    assert world("PUT", "block-storage", path, {"quota_set": {"volumes": -1}}).status == 200

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import openstack
+from guest import boot_sector
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
@@ -225,7 +226,5 @@ class World:
 
 
 def disk(size: int = 1 << 20) -> bytes:
-    """A raw disk that boots and idles. Its partition table is whole: newer services refuse a broken one."""
-    code = bytes([0xFB, 0xF4, 0xEB, 0xFD])  # sti; hlt; jmp back
-    partition = bytes([0x80, 0, 2, 0, 0x83, 0, 2, 0, 1, 0, 0, 0]) + (2047).to_bytes(4, "little")
-    return ((code.ljust(446, b"\0") + partition).ljust(510, b"\0") + b"\x55\xaa").ljust(size, b"\0")
+    """A raw disk that boots and idles."""
+    return boot_sector().ljust(size, b"\0")

@@ -260,7 +260,7 @@ def test_actions_on_volumes_that_are_refused(world, case):
     ("admin", "PUT /os-quota-sets/{shop}", {"quota_set": {"volumes": -2}}, 400, "Value: -2"),
     (
         "admin",
-        "PUT /os-quota-sets/{shop}?skip_validation=false",
+        "PUT /os-quota-sets/{shop}",
         {"quota_set": {"volumes": 1}},
         400,
         "must be equal or greater than existing resources",
