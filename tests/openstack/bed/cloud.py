@@ -81,7 +81,7 @@ class Cloud:
 
     def up(self) -> None:
         """Start everything; the first time, make it."""
-        if not self._pristine.exists():
+        if not self._made():
             self._make()
         self._prepare()
         self._start(self._commands())
@@ -101,7 +101,7 @@ class Cloud:
 
     def reset(self) -> None:
         """Back to what it was at first. The services stay up and see only a restart of their database."""
-        if not set(self._commands()) <= set(self.processes.running()):
+        if not (self._made() and set(self._commands()) <= set(self.processes.running())):
             self.up()
         self._end_guests("list", "--all")
         self._database.down()
@@ -119,8 +119,18 @@ class Cloud:
 
     # -- making it
 
+    def _made(self) -> bool:
+        """Whether it is there, made as it would be made now."""
+        stamp = self._pristine / "recipe"
+        return stamp.exists() and stamp.read_text() == self._recipe()
+
+    def _recipe(self) -> str:
+        """What it is made of, in short."""
+        made_by = [HERE / "cloud.py", HERE / "configuration.py", self._place.venv / ".installed"]
+        return hashlib.sha256(b"".join(one.read_bytes() for one in made_by)).hexdigest()
+
     def _make(self) -> None:
-        if self.home.exists():  # an earlier attempt broke off
+        if self.home.exists():  # an earlier attempt broke off, or it was made otherwise
             self.down()
             shutil.rmtree(self.home)
         self._prepare()
@@ -134,6 +144,7 @@ class Cloud:
         self.down()
         for part in ("mysql", "state"):
             shutil.copytree(self.home / part, self.home / "new" / part, symlinks=True)
+        (self.home / "new/recipe").write_text(self._recipe())
         (self.home / "new").rename(self._pristine)
 
     def _prepare(self) -> None:
