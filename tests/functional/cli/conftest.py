@@ -77,7 +77,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def clean_environment(environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.startswith(("OS_", "CLIFF_")) and name != "OS_CLIENT_CONFIG_FILE":
+        # Unbuffered output, which containers like to set, is not what an operator has.
+        if name.startswith(("OS_", "CLIFF_", "PYTHONUNBUFFERED")) and name != "OS_CLIENT_CONFIG_FILE":
             monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

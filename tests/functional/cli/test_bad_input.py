@@ -145,6 +145,10 @@ def test_an_account_without_the_admin_role(refused, entry):
     assert "Give the operator's account the admin role" in line
 
 
+def test_a_secret_in_what_was_given_is_not_repeated(refused):
+    assert "password=***" in refused("migrate", "--plan", "password=ann-secret", "--yes")
+
+
 def test_a_region_that_is_not_there(refused, entry):
     entry(region_name="Mars")
     assert "Compare region_name and interface in clouds.yaml" in refused(*MIGRATE)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 from pathlib import Path
 
@@ -66,6 +67,34 @@ def test_clouds_run_in_the_background_until_they_are_stopped(pumphouse, director
     assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     assert "No clouds run" in pumphouse("devcloud", "stop", "--directory", str(directory)).stdout
     assert pumphouse("devcloud", "status", "--directory", str(directory)).returncode == 1
+
+
+def test_clouds_end_when_nobody_asks_them_any_longer(pumphouse, directory):
+    started = pumphouse("devcloud", "start", "--directory", str(directory), "--idle-exit", "1")
+    assert started.returncode == 0, started
+    pid = json.loads((directory / "devcloud.json").read_text())["pid"]
+    psutil.Process(pid).wait(30)
+    assert pumphouse("devcloud", "status", "--directory", str(directory)).returncode == 1
+
+
+def test_clouds_in_the_foreground_run_until_ctrl_c(process, directory):
+    words = (
+        "devcloud",
+        "start",
+        "east",
+        "--foreground",
+        "--timing",
+        "build=7",
+        "--directory",
+        str(directory),
+    )
+    with process(*words) as started:
+        ready = json.loads(started.stdout.readline())
+        assert list(ready["clouds"]) == ["east"]
+        assert ready["pid"] == started.pid
+        started.send_signal(signal.SIGINT)
+        _, err = started.communicate(timeout=30)
+    assert (started.returncode, err) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -103,8 +103,11 @@ def test_inventory_of_a_cloud_a_tenant_and_of_types(listed, pumphouse):
     assert {kind for kind, _ in names(two)} == {"server", "network"}
     both = listed("inventory", "source", "--tenant", "lab", "--type", "server")
     assert names(both) == {("server", "probe")}
+    assert [row["Type"] for row in two] == ["network"] * 2 + ["server"] * 2  # as types need each other
+    assert [row["Name"] for row in two] == ["bench", "web", "probe", "web-0"]
     table = pumphouse("inventory", "source", "--type", "server").stdout
     assert "Project ID" not in table
+    assert "Project ID" in pumphouse("inventory", "source", "--type", "server", "-c", "Project ID").stdout
     assert "Project ID" in pumphouse("inventory", "source", "--type", "server", "--long").stdout
 
 
@@ -146,11 +149,12 @@ def test_what_a_plan_of_each_kind_holds(listed, clouds, kind, name, there, missi
     assert missing & found == set()
 
 
-def test_several_names_and_the_same_one_twice(listed):
+def test_several_names_and_the_same_one_twice(listed, pumphouse):
     rows = listed("plan", "tenant", "shop", "lab", "shop")
     assert {("project", "shop"), ("project", "lab")} <= names(rows)
     ids = [row["ID"] for row in rows if row["Type"] != "quota"]
     assert len(ids) == len(set(ids))
+    assert ": tenant shop, lab, from" in pumphouse("plan", "tenant", "shop", "lab", "shop").stdout
 
 
 def test_which_meta_resources_come_along(listed, tmp_path):
