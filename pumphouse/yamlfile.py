@@ -27,11 +27,20 @@ class _Loader(yaml.SafeLoader):
 def load(path: Path, *, error: type[UsageError]) -> Any:
     """What a file holds; None for an empty one. Raises ``error`` if it cannot be read or is no good YAML."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+        text = path.read_text(encoding="utf-8")
     except OSError as failure:
         raise error(f"cannot read {path}: {failure.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as failure:
+    except UnicodeDecodeError as failure:
         raise error(f"{path} is not YAML: {explain(failure)}") from None
+    return parse(text, where=str(path), error=error)
+
+
+def parse(text: str, *, where: str, error: type[UsageError]) -> Any:
+    """What a text holds; None for an empty one. Raises ``error``, which names the place, if it is no YAML."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as failure:
+        raise error(f"{where} is not YAML: {explain(failure)}") from None
 
 
 def explain(failure: Exception) -> str:

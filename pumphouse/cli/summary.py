@@ -82,15 +82,13 @@ def _counts(plan: Plan) -> Table:
 
 def _problems(plan: Plan, severity: Severity) -> Iterator[str]:
     """One line for each distinct problem, with the resources that have it."""
-    found: dict[tuple[str, str, str], list[PlannedResource]] = defaultdict(list)
-    for one in plan.resources:
-        for problem in one.problems:
-            if problem.severity is severity:
-                found[problem.field, problem.summary, problem.next_step].append(one)
-    for (field, summary, next_step), those in found.items():
+    from pumphouse.plan.document import gathered
+
+    for problem, those in gathered(plan, severity):
         names = listed((f"{one.ref.type} {name_of(one)}" for one in those), most=3)
+        field, summary = problem.field, problem.summary
         about = f" ({field})" if field and field not in summary else ""
-        advice = f". {next_step}" if next_step else ""
+        advice = f". {problem.next_step}" if problem.next_step else ""
         yield one_line(f"{names}{about}: {summary}{advice}")
 
 

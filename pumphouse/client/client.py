@@ -106,9 +106,10 @@ class Client:
         destination: str | None = None,
         strategy: str | None = None,
         overrides: Mapping[str, Any] | None = None,
+        floating_ips: str | None = None,
     ) -> Plan:
         """Make a plan: what would be done with these tenants, servers, hosts, images or identities."""
-        body = _new_plan(kind, names, source, destination, strategy, overrides)
+        body = _new_plan(kind, names, source, destination, strategy, overrides, floating_ips)
         return self._transport.post(Plan, "/plans", body)
 
     def graph(self, plan_id: str) -> Graph:
@@ -133,6 +134,7 @@ class Client:
         destination: str | None = None,
         strategy: str | None = None,
         overrides: Mapping[str, Any] | None = None,
+        floating_ips: str | None = None,
         name: str = "",
         options: Mapping[str, Any] | None = None,
         key: str | None = None,
@@ -141,7 +143,7 @@ class Client:
 
         :param key: the same one gives the same migration, should the request have to be sent again.
         """
-        plan = _new_plan(kind, names, source, destination, strategy, overrides)
+        plan = _new_plan(kind, names, source, destination, strategy, overrides, floating_ips)
         return self._begin({"plan": plan, "name": name, "options": dict(options or {})}, key)
 
     def migrate_plan(
@@ -248,11 +250,13 @@ def _new_plan(
     destination: str | None,
     strategy: str | None,
     overrides: Mapping[str, Any] | None,
+    floating_ips: str | None,
 ) -> dict[str, Any]:
     body = {
         "scope": {"kind": kind, "names": list(names), "strategy": strategy},
         "source": source,
         "destination": destination,
         "overrides": dict(overrides or {}),
+        "floating_ips": floating_ips,
     }
     return {name: value for name, value in body.items() if value is not None}

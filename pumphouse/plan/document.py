@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -110,6 +110,8 @@ class Plan:
     scope: Scope
     resources: tuple[PlannedResource, ...]
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    floating_ips: str = "keep"
+    """What becomes of floating addresses: a :class:`pumphouse.config.FloatingIPs`."""
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @cached_property
@@ -183,6 +185,7 @@ class Plan:
             "destination": self.destination,
             "scope": self.scope.to_dict(),
             "overrides": dict(self.overrides),
+            "floating_ips": self.floating_ips,
             "resources": [one.to_dict() for one in self.resources],
         }
 
@@ -203,6 +206,7 @@ class Plan:
                 destination=data["destination"],
                 scope=Scope.from_dict(data["scope"]),
                 overrides=dict(data["overrides"]),
+                floating_ips=data.get("floating_ips", cls.floating_ips),
                 resources=tuple(PlannedResource.from_dict(one) for one in data["resources"]),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -267,6 +271,14 @@ def require_fresh(old: Plan, new: Plan) -> None:
         raise errors.StalePlan(
             f"the clouds have changed since plan {old.id} was made: {'; '.join(found[:5])}{more}"
         )
+
+
+def gathered(plan: Plan, severity: Severity) -> Sequence[tuple[Problem, Sequence[PlannedResource]]]:
+    """Each distinct problem of a severity once, with the resources that have it."""
+    found: dict[Problem, list[PlannedResource]] = {}
+    for one, problem in problems(plan, severity):
+        found.setdefault(problem, []).append(one)
+    return list(found.items())
 
 
 def problems(plan: Plan, *severities: Severity) -> Iterable[tuple[PlannedResource, Problem]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pumphouse.clouds import Clouds
     from pumphouse.clouds.capabilities import CloudCheck
     from pumphouse.clouds.http import Observer
-    from pumphouse.config import Config
+    from pumphouse.config import Config, FloatingIPs
     from pumphouse.engine.control import Control
     from pumphouse.events import Listener
     from pumphouse.plan.document import Plan
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pumphouse.report.model import Report
     from pumphouse.service.feed import Feed
     from pumphouse.service.migrating import Migrating
+    from pumphouse.service.moved import History, Moved
     from pumphouse.service.planning import Planning
     from pumphouse.service.reading import Progress
     from pumphouse.service.snapshots import CloudRecord, Snapshot, Snapshots
@@ -102,6 +103,12 @@ class Pumphouse:
         return StepsOfAll(self.store.events, lambda: self.registry, self.plan_of)
 
     @cached_property
+    def _history(self) -> History:
+        from pumphouse.service.moved import History
+
+        return History(self.store.migrations, lambda: self.registry, self.plan_of)
+
+    @cached_property
     def _planning(self) -> Planning:
         from pumphouse.service.planning import Planning
 
@@ -146,6 +153,10 @@ class Pumphouse:
         self.clouds.require(cloud)
         return self.snapshots.latest(cloud)
 
+    def moved(self, snapshot: Snapshot, tenants: Sequence[str]) -> Mapping[str, Moved]:
+        """When these tenants (ids) of a cloud were last moved, and what of them has changed since; by id."""
+        return self._history.of(snapshot, tenants)
+
     def refresh(self, cloud: str) -> Snapshot:
         """Read a cloud as a whole, and keep what it holds in the store."""
         self.clouds.require(cloud)
@@ -161,11 +172,13 @@ class Pumphouse:
         destination: str,
         override_file: Path | None = None,
         overrides: Mapping[str, Any] | None = None,
+        floating_ips: FloatingIPs | None = None,
         progress: Progress | None = None,
     ) -> Plan:
         """Read both clouds and decide what to do. Writes nothing to any cloud.
 
         :param overrides: what an override file would hold.
+        :param floating_ips: what becomes of floating addresses; None is as configured.
         :raises pumphouse.errors.UsageError: the scope, a cloud or the override file is wrong.
         :raises pumphouse.errors.CloudError: a cloud cannot be read.
         """
@@ -177,6 +190,7 @@ class Pumphouse:
             destination=destination,
             override_file=override_file,
             overrides=overrides,
+            floating_ips=floating_ips,
             progress=progress or quiet,
         )
 
@@ -210,7 +224,7 @@ class Pumphouse:
             source=plan.source,
             destination=plan.destination,
             subjects=subjects(plan),
-            options={**self._options(), **(options or {})},
+            options={**self._options(), "floating_ips": plan.floating_ips, **(options or {})},
             wanted=Wish.RUN if wanted else None,
             key=key,
         )
@@ -503,5 +517,4 @@ class Pumphouse:
         return {
             "quiesce": str(choices.quiesce),
             "passwords": str(choices.passwords),
-            "floating_ips": str(choices.floating_ips),
         }

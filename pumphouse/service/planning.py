@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ class Planning:
         destination: str,
         override_file: Path | None,
         overrides: Mapping[str, Any] | None,
+        floating_ips: FloatingIPs | None,
         progress: reading.Progress,
     ) -> Plan:
         """A new plan."""
@@ -43,7 +45,8 @@ class Planning:
         else:
             wanted = parse(overrides or {}, registry, where="overrides")
         here, there = self._pair(source, destination)
-        return save_plan(self._app.store, self._make(scope, here, there, wanted, progress))
+        addresses = floating_ips or self._app.config.migration.floating_ips
+        return save_plan(self._app.store, self._make(scope, here, there, wanted, addresses, progress))
 
     def again(self, plan: Plan) -> Plan:
         """A plan of the same, of what both clouds have now."""
@@ -61,7 +64,8 @@ class Planning:
     def _fresh(self, plan: Plan) -> Plan:
         here, there = self._pair(plan.source, plan.destination)
         wanted = parse(plan.overrides, self._app.registry, where="the plan")
-        return self._make(plan.scope, here, there, wanted, reading.quiet)
+        addresses = FloatingIPs(plan.floating_ips)
+        return self._make(plan.scope, here, there, wanted, addresses, reading.quiet)
 
     def _make(
         self,
@@ -69,6 +73,7 @@ class Planning:
         source: Cloud,
         destination: Cloud,
         wanted: Overrides,
+        addresses: FloatingIPs,
         progress: reading.Progress,
     ) -> Plan:
         registry = self._app.registry
@@ -76,7 +81,7 @@ class Planning:
             source, destination, registry, scope=scope, overrides=wanted, progress=progress
         )
         known = self._app.store.ids.all(source.name, destination.name)
-        return make_plan(
+        plan = make_plan(
             scope,
             source=here,
             destination=there,
@@ -85,9 +90,10 @@ class Planning:
             known={ref: record.destination_id for ref, record in known.items()},
             adopted={ref for ref, record in known.items() if not record.made},
             half_made=self._app.store.journal.half_made(source.name, destination.name),
-            leave_out=self._leave_out(),
+            leave_out=_LEFT_OUT if addresses is FloatingIPs.SKIP else {},
             complete=reading.completing(source, destination, registry=registry),
         )
+        return replace(plan, floating_ips=str(addresses))
 
     def _pair(self, source: str, destination: str) -> tuple[Cloud, Cloud]:
         """Both clouds, open. Raises SameCloud when they are one, whatever their names."""
@@ -98,11 +104,6 @@ class Planning:
             raise errors.SameCloud(f"{source!r} and {destination!r} are the same cloud", next_step=_TWO)
         return here, there
 
-    def _leave_out(self) -> dict[str, str]:
-        """The types that the options leave out."""
-        if self._app.config.migration.floating_ips is FloatingIPs.SKIP:
-            return {"floating_ip": "floating addresses are left out by the option floating_ips"}
-        return {}
 
-
+_LEFT_OUT = {"floating_ip": "floating addresses are left out by the option floating_ips"}
 _TWO = "Name two clouds with --source and --destination; see them with: pumphouse cloud list"

@@ -101,6 +101,10 @@ class Snapshot:
             and (not wanted or wanted in one.name.casefold() or wanted in one.ref.id.casefold())
         ]
 
+    def of_tenant(self, tenant: str) -> Sequence[Resource]:
+        """What belongs to a tenant, by its id."""
+        return self._owned.get(tenant, [])
+
     def _of_tenant(self, tenant: str) -> Sequence[Resource]:
         scope = Scope(kind=ScopeKind.TENANT, names=(tenant,))
         (project,) = tenants(scope, self._inventory)

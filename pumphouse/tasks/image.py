@@ -193,6 +193,11 @@ class Image(RestType):
             params = {**self.list_params, "os_hidden": hidden}
             yield from map(self.read, cloud.each(self.service, self.path, self.items, params=params))
 
+    def data(self, resource: Resource) -> str | None:
+        """The hash of its data, without the size that stands beside it."""
+        content = resource.fields.get("content")
+        return str(content).rpartition(":")[0] if content else None
+
     def partly_listed(self, resource: Resource) -> bool:
         """Its members, which only a shared one has."""
         return bool(resource.fields["visibility"] == "shared")

@@ -10,7 +10,7 @@ from flask import Response, jsonify, render_template, request, url_for
 
 from pumphouse.api.auth import allow, allowed
 from pumphouse.api.dashboard import kept, log
-from pumphouse.api.dashboard.pages import blueprint, page
+from pumphouse.api.dashboard.pages import blueprint, page, part
 from pumphouse.api.dashboard.situation import Situation, error_of
 from pumphouse.api.routes import service
 from pumphouse.api.v1.actions import WISHES, Action
@@ -52,7 +52,7 @@ def live_migration(migration_id: str) -> Response:
 def show_log(migration_id: str) -> Response:
     """More of the log, for the end of what is shown."""
     record = service().migration(migration_id)
-    return jsonify(html=render_template("migration_log.html", record=record, **_log(record)))
+    return part(render_template("migration_log.html", record=record, **_log(record)))
 
 
 @blueprint.get("/migrations/<migration_id>/resources/<int:number>")
@@ -61,7 +61,7 @@ def show_resource(migration_id: str, number: int) -> Response:
     """One resource of the graph, by its place in the plan."""
     found = situation(service().migration(migration_id))
     member = found.members[number] if number < len(found.members) else None
-    return jsonify(html=render_template("resource.html", member=member, situation=found))
+    return part(render_template("resource.html", member=member, situation=found))
 
 
 def situation(record: MigrationRecord) -> Situation:

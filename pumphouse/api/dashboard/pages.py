@@ -11,6 +11,7 @@ from flask import (
     Blueprint,
     Response,
     current_app,
+    jsonify,
     make_response,
     render_template,
     request,
@@ -70,13 +71,17 @@ def _common() -> Mapping[str, Any]:
         "theme": theme if theme in THEMES else THEMES[0],
         "version": __version__,
         "looks": states,
-        "endpoints": current_app.view_functions,
     }
 
 
 def page(template: str, *, status: int = 200, **values: Any) -> Response:
     """A rendered page."""
     return make_response(render_template(template, **values), status)
+
+
+def part(html: str) -> Response:
+    """A part of a page, for a script that puts it in its place."""
+    return jsonify(html=html)
 
 
 def error_page(problem: Problem) -> Response:

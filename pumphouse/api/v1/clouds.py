@@ -12,6 +12,8 @@ from pumphouse.api.documents import Document, Id, Page, Paging
 from pumphouse.api.paging import page_of
 from pumphouse.api.routes import Routes, service
 from pumphouse.model import Resource
+from pumphouse.service.moved import Moved
+from pumphouse.store.states import MigrationState
 
 routes = Routes("clouds", __name__, "The clouds of clouds.yaml.")
 
@@ -61,6 +63,26 @@ class CloudCheck(Document):
     usable: bool = Field(description="Whether a migration can be tried at all.")
 
 
+class TenantChanges(Document):
+    """What the source has otherwise than when a tenant was moved: references of its resources."""
+
+    changed: list[str]
+    added: list[str]
+    gone: list[str]
+
+
+class TenantMoved(Document):
+    """The newest migration that moved a tenant, or tries to."""
+
+    migration: str
+    destination: str
+    state: MigrationState
+    ended_at: datetime | None
+    changes: TenantChanges | None = Field(
+        description="What has changed since; null where it was not moved, or the cloud was not read since."
+    )
+
+
 class Tenant(Document):
     """A project, and how many resources of each type belong to it."""
 
@@ -70,6 +92,7 @@ class Tenant(Document):
     enabled: bool
     description: str
     counts: dict[str, int]
+    moved: TenantMoved | None = Field(default=None, description="When it was last moved; null if never.")
 
 
 class TenantPage(Page):
@@ -156,8 +179,15 @@ def list_tenants(path: CloudPath, query: TenantQuery) -> Document:
     wanted = query.name.casefold()
     found = [one for one in snapshot.tenants if wanted in one.name.casefold() or wanted in one.id]
     page, marker = page_of(found, query, key=lambda one: one.id)
-    tenants = [Tenant.model_validate(one) for one in page]
+    moved = service().moved(snapshot, [one.id for one in page])
+    tenants = [
+        Tenant.model_validate(one).model_copy(update={"moved": _moved(moved.get(one.id))}) for one in page
+    ]
     return TenantPage(tenants=tenants, read_at=snapshot.read_at, next_marker=marker)
+
+
+def _moved(found: Moved | None) -> TenantMoved | None:
+    return TenantMoved.model_validate(found) if found is not None else None
 
 
 @routes.route_to(

@@ -14,6 +14,7 @@ from pumphouse.api.documents import Document, Id, Page, Paging
 from pumphouse.api.paging import cut
 from pumphouse.api.routes import Answer, Reply, Routes, service
 from pumphouse.api.v1.clouds import ASKS_A_CLOUD, CloudResource
+from pumphouse.config import FloatingIPs
 from pumphouse.model import Action, Scope, ScopeKind, Strategy
 from pumphouse.plan import render
 from pumphouse.plan.document import Plan as ServicePlan
@@ -62,11 +63,18 @@ class NewPlan(Document):
     source: Id = Field(default="source", description="The cloud to move from.")
     destination: Id = Field(default="destination", description="The cloud to move to.")
     overrides: dict[str, Any] = Field(default={}, description="What an override file would hold.")
+    floating_ips: FloatingIPs | None = Field(
+        default=None, description="What becomes of floating addresses. Null: as configured."
+    )
 
     def plan(self) -> ServicePlan:
         """Have it made."""
         return service().plan(
-            self.scope.scope(), source=self.source, destination=self.destination, overrides=self.overrides
+            self.scope.scope(),
+            source=self.source,
+            destination=self.destination,
+            overrides=self.overrides,
+            floating_ips=self.floating_ips,
         )
 
 
@@ -93,6 +101,7 @@ class PlannedResource(Document):
     problems: list[PlanProblem]
     bytes: int = Field(description="How much data moves with it.")
     seconds: float = Field(description="How long it is expected to take.")
+    shared: bool = Field(description="Whether another migration may make it first.")
 
 
 class PlanSummary(Document):
@@ -120,6 +129,7 @@ class Plan(PlanSummary):
     nothing_to_do: bool
     blocked: bool
     overrides: dict[str, Any]
+    floating_ips: FloatingIPs
     resources: list[PlannedResource]
 
     @classmethod
@@ -142,6 +152,7 @@ class Plan(PlanSummary):
             nothing_to_do=plan.nothing_to_do,
             blocked=bool(plan.doing(Action.BLOCKED)),
             overrides=dict(plan.overrides),
+            floating_ips=FloatingIPs(plan.floating_ips),
             resources=resources,
         )
 

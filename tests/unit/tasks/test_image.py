@@ -77,6 +77,8 @@ def test_an_image_arrives_with_id_bytes_and_every_property(bench, make, project)
     assert there.project_id == bench.there("project", project)
     assert there.fields["properties"] == {"hw_firmware_type": "uefi", "os_distro": "debian", "a/b~c": "odd"}
     assert hashlib.sha256(bytes_of(bench, identity)).digest() == hashlib.sha256(DATA).digest()
+    digest = f"sha512:{hashlib.sha512(DATA).hexdigest()}"
+    assert (KIND.data(resource), KIND.data(there)) == (digest, digest)
     assert bench.shares[-1] == 1.0
 
 

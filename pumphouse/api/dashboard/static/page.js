@@ -78,7 +78,41 @@ export async function problem(answer) {
   }
 }
 
+// Says on a button that it is at work; what is given back says that it is not any longer.
+export function busy(button) {
+  const before = button.innerHTML;
+  button.disabled = true;
+  if (button.dataset.busy) button.textContent = button.dataset.busy;
+  return () => { button.disabled = false; button.innerHTML = before; };
+}
+
+// Parts that take a moment come after the page; buttons that post one thing and show the page again.
+async function load(place) {
+  try {
+    const answer = await fetch(place.dataset.load, { headers: { Accept: "application/json" } });
+    if (answer.ok) place.innerHTML = (await answer.json()).html;
+    else place.textContent = await problem(answer);
+  } catch {
+    place.textContent = "The server cannot be reached.";
+  }
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-post]");
+  if (!button) return;
+  const idle = busy(button);
+  try {
+    const answer = await fetch(button.dataset.post, { method: "POST", headers: { Accept: "application/json" } });
+    if (answer.ok) { location.reload(); return; }
+    say(await problem(answer));
+  } catch {
+    say("The server cannot be reached. Try again once it is back.");
+  }
+  idle();
+});
+
 offerTheme();
+for (const place of document.querySelectorAll("[data-load]")) load(place);
 tellTimes();
 setInterval(tellTimes, 1000);
 for (const one of document.querySelectorAll("[data-live]")) keepLive(one, tellTimes);

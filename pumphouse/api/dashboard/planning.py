@@ -1,0 +1,195 @@
+"""New migrations: choose what to move, look at the plan, start it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Final
+
+from flask import Response, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from pumphouse import errors, yamlfile
+from pumphouse.api.auth import allow
+from pumphouse.api.dashboard import graph, kept
+from pumphouse.api.dashboard.clouds import SIDES
+from pumphouse.api.dashboard.pages import blueprint, page, part
+from pumphouse.api.documents import Paging
+from pumphouse.api.paging import cut, page_of
+from pumphouse.api.routes import service
+from pumphouse.config import FloatingIPs, Migration
+from pumphouse.model import Action, Scope, ScopeKind, Strategy
+from pumphouse.plan.document import Plan, PlannedResource, gathered
+from pumphouse.resource import Severity
+
+PER_PAGE: Final = 100
+KINDS: Final[Mapping[ScopeKind, str]] = {
+    ScopeKind.TENANT: "Tenants, with all that belongs to them",
+    ScopeKind.SERVER: "Servers, with what they need",
+    ScopeKind.HOST: "All servers of hypervisors",
+    ScopeKind.IMAGE: "Images",
+    ScopeKind.IDENTITY: "Tenants without workloads: users, roles, quotas",
+}
+CHOICES: Final = {
+    one.name: one.metadata["how"]["choices"] for one in fields(Migration) if "choices" in one.metadata["how"]
+}
+"""The options of a migration, and what each of their values means."""
+_SEVERITIES: Final = {
+    Severity.BLOCK: ("Blocked", "block", "bad"),
+    Severity.WARNING: ("Warnings", "warning", "care"),
+    Severity.LOST: ("Cannot be carried", "block", "care"),
+}
+
+
+@blueprint.get("/new")
+@allow("plans:create")
+def show_new() -> Response:
+    """The form."""
+    return _form({})
+
+
+@blueprint.post("/new")
+@allow("plans:create")
+def make_plan() -> AnyResponse:
+    """Make the plan, and go to its page; or say what is wrong with what was given."""
+    try:
+        plan = _plan()
+    except errors.PumphouseError as error:
+        return make_response(_form({"error": error}), error.http_status)
+    return redirect(url_for("dashboard.show_plan", plan_id=plan.id), 303)
+
+
+@blueprint.get("/plans")
+@allow("plans:read")
+def show_plans() -> Response:
+    """All plans."""
+    found = service().plans(limit=PER_PAGE + 1, marker=request.args.get("marker") or None)
+    plans, marker = cut(found, PER_PAGE, key=lambda one: one.id)
+    return page("plans.html", plans=plans, marker=marker, scope_of=Scope.from_dict)
+
+
+@blueprint.get("/plans/<plan_id>")
+@allow("plans:read")
+def show_plan(plan_id: str) -> AnyResponse:
+    """One plan: what it comes to, what to know before, its graph and its resources."""
+    known = service().store.plans.get(plan_id).id
+    if known != plan_id:
+        return redirect(url_for("dashboard.show_plan", plan_id=known), 303)
+    plan = kept.shown(plan_id).plan
+    given = {name: request.args.get(name, "").strip() for name in ("action", "type", "text", "problems")}
+    rows, marker = page_of(
+        [one for one in plan.resources if _wanted(one, given)],
+        Paging(limit=PER_PAGE, marker=request.args.get("marker") or None),
+        key=lambda one: str(one.ref),
+    )
+    doing = plan.doing(Action.CREATE, Action.UPDATE)
+    return page(
+        "plan.html",
+        plan=plan,
+        counts=plan.counts(),
+        types=Counter(one.ref.type for one in plan.resources),
+        bytes=sum(one.bytes for one in doing),
+        seconds=sum(one.seconds for one in doing),
+        downtime=_downtime(plan),
+        problems=[
+            (title, icon, tone, gathered(plan, severity))
+            for severity, (title, icon, tone) in _SEVERITIES.items()
+        ],
+        letters=graph.letters(plan),
+        rows=rows,
+        marker=marker,
+        given=given,
+        filters={name: one for name, one in given.items() if one},
+        choices=CHOICES,
+        configured=service().config.migration,
+        jobs=service().config.engine.jobs,
+        key=secrets.token_urlsafe(16),
+    )
+
+
+@blueprint.get("/plans/<plan_id>/resources/<int:number>")
+@allow("plans:read")
+def show_planned(plan_id: str, number: int) -> Response:
+    """One resource of the graph, by its place in the plan."""
+    plan = kept.shown(plan_id).plan
+    one = plan.resources[number] if number < len(plan.resources) else None
+    return part(render_template("planned.html", one=one, plan=plan))
+
+
+@blueprint.get("/plans/<plan_id>/file")
+@allow("plans:read")
+def show_plan_file(plan_id: str) -> Response:
+    """The plan as the command line takes it: ``pumphouse migrate --plan FILE``."""
+    plan = kept.shown(plan_id).plan
+    response = make_response(json.dumps(plan.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    response.mimetype = "application/json"
+    response.headers["Content-Disposition"] = f'attachment; filename="plan-{plan.id}.json"'
+    return response
+
+
+def _form(values: Mapping[str, Any]) -> Response:
+    names = service().cloud_names()
+    args = request.form if request.method == "POST" else request.args
+    given = {name: args.get(name, "") for name in ("kind", "strategy", "floating_ips", "overrides", "others")}
+    for place, side in enumerate(SIDES):
+        default = side if side in names else names[min(place, len(names) - 1)] if names else ""
+        given[side] = args.get(side, default)
+    return page(
+        "new.html",
+        names=names,
+        given=given,
+        picked=args.getlist("names"),
+        kinds=KINDS,
+        choices=CHOICES,
+        configured=service().config.migration,
+        **values,
+    )
+
+
+def _plan() -> Plan:
+    form = request.form
+    names = [*form.getlist("names"), *(one.strip() for one in form.get("others", "").splitlines())]
+    names = list(dict.fromkeys(one for one in names if one))
+    if not names:
+        raise errors.InvalidRequest("nothing was chosen", next_step="Choose at least one, or write its name.")
+    overrides = yamlfile.parse(form.get("overrides", ""), where="what you wrote", error=errors.BadOverride)
+    if not isinstance(overrides, dict | None):
+        raise errors.BadOverride("the overrides must hold a mapping of sections")
+    try:
+        kind = ScopeKind(form.get("kind", ""))
+        strategy = Strategy(form["strategy"]) if form.get("strategy") else None
+        addresses = FloatingIPs(form["floating_ips"]) if form.get("floating_ips") else None
+    except ValueError as error:
+        raise errors.InvalidRequest(str(error)) from None
+    return service().plan(
+        Scope(kind=kind, names=tuple(names), strategy=strategy or service().config.migration.strategy),
+        source=form.get("source", ""),
+        destination=form.get("destination", ""),
+        overrides=overrides,
+        floating_ips=addresses,
+    )
+
+
+def _wanted(one: PlannedResource, given: Mapping[str, str]) -> bool:
+    text = f"{one.resource.name} {one.ref.id} {one.reason}".casefold()
+    return (
+        given["action"] in {"", one.action}
+        and given["type"] in {"", one.ref.type}
+        and given["text"].casefold() in text
+        and (not given["problems"] or bool(one.problems))
+    )
+
+
+def _downtime(plan: Plan) -> tuple[float, str] | None:
+    """The longest that a server is expected to be down, while its volumes are copied; and its name."""
+    found: dict[str, float] = defaultdict(float)
+    for one in plan.doing(Action.CREATE):
+        holds = service().registry[one.ref.type].holds
+        if holds:
+            held = (plan.by_ref[need] for need in one.needs if need.type in holds and need in plan.by_ref)
+            found[one.resource.name] = one.seconds + sum(volume.seconds for volume in held)
+    longest = max(found, key=found.__getitem__, default=None)
+    return None if longest is None else (found[longest], longest)
