@@ -31,6 +31,15 @@ def test_an_answer_is_injected_after_some_and_so_many_times(admin):
     assert admin("POST", "/_devcloud/faults", {"action": "drop", "colour": "red"})[0] == 400
 
 
+def test_a_fault_hits_one_method_and_one_path(cloud, admin):
+    groups = "/identity/v3/groups"
+    fault = cloud.faults.add("status", method="POST", path="/identity/*/groups", code=418, times=0)
+    assert admin("POST", PROJECTS, project("shop"))[0] == 201
+    assert admin("GET", groups)[0] == 200
+    assert fault.hits == 0
+    assert admin("POST", groups, {"group": {"name": "staff", "domain_id": "default"}})[0] == 418
+
+
 @pytest.mark.parametrize(("when", "applied"), [("before", set()), ("after", {"shop"})])
 def test_a_connection_is_dropped_before_or_after_the_request_is_applied(cloud, admin, when, applied):
     cloud.faults.add("drop", method="POST", path=PROJECTS, when=when)
@@ -101,8 +110,10 @@ def test_answers_are_late_or_never_come(cloud, admin):
     assert time.monotonic() - begin >= 0.2
     cloud.faults.add("stall", path=PROJECTS)
     threading.Timer(0.2, cloud.faults.clear).start()
+    begin = time.monotonic()
     with pytest.raises((ConnectionError, http.client.RemoteDisconnected)):
         admin("GET", PROJECTS)
+    assert time.monotonic() - begin >= 0.2
 
 
 @pytest.mark.parametrize(("when", "applied"), [("before", {"a"}), ("after", {"a", "b"})])

@@ -8,7 +8,11 @@ import sys
 from pathlib import Path
 
 import openstack
+import psutil
 import pytest
+
+from pumphouse.devcloud import ADMIN_PASSWORD
+from pumphouse.devcloud.client import Client
 
 
 @pytest.fixture
@@ -48,6 +52,21 @@ def test_an_idle_runner_ends(run):
     process = run("--cloud", "only", "--idle-exit", "0.5")
     assert json.loads(process.stdout.readline())["clouds"]["only"]["auth_url"].startswith("http://127.0.0.1:")
     assert process.wait(10) == 0
+
+
+def test_an_ordinary_request_costs_well_under_a_millisecond_of_cpu(run, tmp_path):
+    """Of the cloud's process alone. The least of some rounds, for what else the machine does only adds."""
+    process = run("--cloud", "only")
+    url = json.loads(process.stdout.readline())["clouds"]["only"]["auth_url"].partition("/identity")[0]
+    cloud = psutil.Process(process.pid)
+    rounds = []
+    with Client(url, username="admin", password=ADMIN_PASSWORD, project="admin") as admin:
+        for _ in range(8):
+            begin = sum(cloud.cpu_times()[:2])
+            for _ in range(200):
+                admin.get("compute", "/flavors")
+            rounds.append((sum(cloud.cpu_times()[:2]) - begin) / 200)
+    assert min(rounds) < 0.0007
 
 
 @pytest.mark.parametrize(

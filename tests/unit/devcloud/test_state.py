@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
@@ -35,6 +36,31 @@ def test_two_clouds_that_were_made_alike_have_the_same_state(make_cloud, write_c
     assert differences == [], "MAC addresses and such must not be random in the state"
 
 
+def test_the_order_in_which_things_were_made_does_not_show(make_cloud, write_clouds_yaml):
+    """Resources of one name are told apart by what they hold, and a set of ids has no order."""
+    import openstack
+
+    clouds = {name: make_cloud(name) for name in ("a", "b")}
+    write_clouds_yaml(**clouds)
+    for name in clouds:
+        step = 1 if name == "a" else -1
+        with openstack.connect(cloud=name) as conn:
+            networks = {}
+            for cidr in ("10.1.0.0/24", "10.2.0.0/24")[::step]:
+                networks[cidr] = conn.network.create_network(name="web").id
+                conn.network.create_subnet(network_id=networks[cidr], cidr=cidr, ip_version=4)
+            groups = [conn.network.create_security_group(name=one).id for one in ("front", "back")][::step]
+            conn.network.create_port(
+                network_id=networks["10.1.0.0/24"],
+                name="nic",
+                security_groups=groups,
+                mac_address="fa:16:3e:00:00:01",
+            )
+    first, second = (clouds[name].state()["tables"] for name in ("a", "b"))
+    for table in ("networks", "subnets", "ports"):
+        assert first[table] == second[table]
+
+
 def test_state_names_instead_of_ids_and_shows_files_by_digest(conn, cloud, admin):
     image = populate(conn)
     state = admin("GET", "/_devcloud/state")[1]
@@ -43,7 +69,7 @@ def test_state_names_instead_of_ids_and_shows_files_by_digest(conn, cloud, admin
     labels = {row["id"] for row in state["tables"]["networks"]}
     assert labels == {"networks:db", "networks:web#1", "networks:web#2"}
     (file,) = [one for name, one in state["files"].items() if name.startswith("images:")]
-    assert file["size"] == 5
+    assert file == {"size": 5, "sha256": hashlib.sha256(b"bytes").hexdigest()}
     assert not IDS.search(json.dumps(state["tables"]["networks"]))
     raw = admin("GET", "/_devcloud/state?raw=1")[1]
     assert image.id in {row["id"] for row in raw["tables"]["images"]}
