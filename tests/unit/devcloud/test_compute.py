@@ -201,6 +201,14 @@ def test_a_server_needs_what_it_names(conn, flavor, image, network, change, mess
         conn.compute.create_server(**body)
 
 
+def test_a_change_that_was_overtaken_does_not_come(conn, cloud, server):
+    cloud.timings["suspend"] = 0.1
+    conn.compute.suspend_server(server)
+    conn.compute.reset_server_state(server, "active")
+    cloud.calm()
+    assert conn.compute.get_server(server.id).status == "ACTIVE"
+
+
 def test_actions_take_only_their_states(conn, cloud, server):
     compute = conn.compute
     cloud.timings |= {"suspend": 0.3, "power": 0.3}  # long enough to be seen on the way

@@ -95,6 +95,15 @@ def test_lists_and_shows_do_not_slow_down_with_the_clouds_size(cloud, admin):
         assert cost(lambda path=path: admin("GET", f"/compute/v2.1{path}")) < BOUND_SECONDS, path
 
 
+@pytest.mark.parametrize("query", ["", "?limit=5000"])
+def test_no_page_is_larger_than_the_service_s_largest(cloud, admin, query):
+    project_id = next(row["id"] for row in cloud.table("projects") if row["name"] == "admin")
+    fill_servers(cloud, project_id, 1_001)
+    body = admin("GET", f"/compute/v2.1/servers{query}")[1]
+    assert len(body["servers"]) == 1_000
+    assert body["servers_links"][0]["rel"] == "next"
+
+
 @pytest.mark.slow
 def test_every_server_is_on_one_page_once(cloud, admin):
     project_id = next(row["id"] for row in cloud.table("projects") if row["name"] == "admin")
