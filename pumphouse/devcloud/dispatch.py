@@ -175,8 +175,7 @@ class Dispatcher:
 
     def _call(self, route: Route, request: ApiRequest, values: Mapping[str, str]) -> Response:
         cloud = self._cloud
-        version = request.microversion
-        if (route.since and version < route.since) or (route.until and version > route.until):
+        if route.since and request.microversion < route.since:
             raise Fault(404, "The resource could not be found.")
         if route.service.name != "admin" and route.auth:
             with cloud.lock:

@@ -23,8 +23,8 @@ class Route:
     """One operation.
 
     ``role``: what the token must have (None: any token), ``auth`` False: no token asked for, ``locked``
-    False: the handler streams and takes the cloud's lock itself, ``since``/``until``: microversions, both
-    inclusive, ``status``: of an answer given as a plain body.
+    False: the handler streams and takes the cloud's lock itself, ``since``: the first microversion that has
+    it, ``status``: of an answer given as a plain body.
     """
 
     service: Service
@@ -36,7 +36,6 @@ class Route:
     auth: bool
     locked: bool
     since: Version | None
-    until: Version | None
     policy: str
 
     @property
@@ -105,7 +104,6 @@ class Service:
         auth: bool = True,
         locked: bool = True,
         since: Version | None = None,
-        until: Version | None = None,
         policy: str = "",
     ) -> Callable[[Handler], Handler]:
         """Decorate a handler ``(cloud, request, **path parameters) -> Response | dict | None``.
@@ -128,7 +126,6 @@ class Service:
                 auth=auth,
                 locked=locked,
                 since=since,
-                until=until,
                 policy=self._policy(policy or handler.__name__),
             )
             self._insert(route)
