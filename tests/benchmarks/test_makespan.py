@@ -1,0 +1,167 @@
+"""How long a tenant of many servers takes, against the longest chain of its plan, on slow clouds.
+
+``PUMPHOUSE_BENCHMARK_SERVERS`` sets how many servers there are.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import networkx as nx
+import pytest
+import requests
+import yaml
+
+from pumphouse import config
+from pumphouse.events import StepChanged
+from pumphouse.model import Action, Ref, Scope, ScopeKind
+from pumphouse.plan.document import Plan
+from pumphouse.service import Pumphouse
+
+SERVERS = int(os.environ.get("PUMPHOUSE_BENCHMARK_SERVERS", "60"))
+ANSWER, BUILD = 0.1, 3.0
+"""Seconds that an answer and the building of a server take."""
+JOBS = 64
+
+
+def description(servers: int) -> dict[str, object]:
+    one = {"flavor": "tiny", "image": "linux", "ports": [{"network": "web"}]}
+    return {
+        "flavors": [{"name": "tiny", "ram": 256, "vcpus": 1, "disk": 1}],
+        "images": [{"name": "linux", "visibility": "public", "content": {"seed": "linux", "kib": 64}}],
+        "tenants": {
+            "shop": {
+                "users": [{"name": "ann", "password": "ann-secret", "roles": ["member"]}],
+                "quotas": {"compute": {"instances": 100, "cores": 100, "ram": 102400}},
+                "networks": [{"name": "web", "subnets": [{"name": "web", "cidr": "10.1.0.0/22"}]}],
+                "servers": [{"name": f"web-{number}", **one} for number in range(servers)],
+            }
+        },
+    }
+
+
+@dataclass
+class Run:
+    """What a migration took: seconds, those of its plan's longest chain, and requests to the destination."""
+
+    seconds: float
+    chain: float
+    writes: Mapping[str, int]
+    waiting: int
+    marked: int
+
+
+@pytest.fixture
+def start_cloud(tmp_path) -> Iterator[Callable[..., tuple[str, Path]]]:
+    """Starts a cloud in a process of its own; its address and its clouds.yaml."""
+    with ExitStack() as stack:
+
+        def start(name: str, folder: Path, *options: str) -> tuple[str, Path]:
+            file = folder / f"{name}.yaml"
+            command = [
+                sys.executable,
+                "-m",
+                "pumphouse.devcloud",
+                "--cloud",
+                name,
+                "--clouds-yaml",
+                str(file),
+            ]
+            command += ["--directory", str(folder / name), *options]
+            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE))
+            stack.callback(process.terminate)
+            assert process.stdout is not None
+            told = json.loads(process.stdout.readline())
+            return told["clouds"][name]["auth_url"].partition("/identity")[0], file
+
+        yield start
+
+
+def migrate(folder: Path, start_cloud: Callable[..., tuple[str, Path]], servers: int) -> Run:
+    folder.mkdir()
+    (folder / "source.json").write_text(json.dumps(description(servers)))
+    source, here = start_cloud("source", folder, "--fill", f"source={folder / 'source.json'}")
+    destination, there = start_cloud("destination", folder, "--timing", f"build={BUILD}")
+    clouds = yaml.safe_load(here.read_text())["clouds"] | yaml.safe_load(there.read_text())["clouds"]
+    file = folder / "pumphouse.conf"
+    file.write_text(
+        f"[store]\nurl = sqlite:///{folder}/store.db\n[engine]\npoll_interval = 0.5\n"
+        "[clouds]\nrequests_in_flight = 64\nrequests_per_second = 0\n"
+    )
+    path = folder / "clouds.yaml"
+    path.touch(mode=0o600)
+    path.write_text(yaml.safe_dump({"clouds": clouds}))
+    with pytest.MonkeyPatch.context() as environment, ExitStack() as stack:
+        environment.setenv("OS_CLIENT_CONFIG_FILE", str(path))
+        app = stack.enter_context(Pumphouse.open(config.load([file])))
+        scope = Scope(kind=ScopeKind.TENANT, names=("shop",))
+        plan = app.plan(scope, source="source", destination="destination")
+        id = app.start(plan, check_fresh=False).id
+        for url in (source, destination):
+            delay = {"action": "delay", "seconds": ANSWER, "times": 0}
+            requests.post(f"{url}/_devcloud/faults", json=delay, timeout=30).raise_for_status()
+        requests.delete(f"{destination}/_devcloud/counts", timeout=30)
+        begun = time.monotonic()
+        record = app.run(id, jobs=JOBS)
+        seconds = time.monotonic() - begun
+        assert str(record.state) == "SUCCEEDED", record.reason
+        requests.delete(f"{destination}/_devcloud/faults", timeout=30)
+        counts = requests.get(f"{destination}/_devcloud/counts", timeout=30).json()["requests"]
+        return Run(
+            seconds=seconds,
+            chain=longest_chain(app, id, plan),
+            writes={kind: number for kind, number in counts.items() if not kind.startswith(("GET", "HEAD"))},
+            waiting=counts["GET /compute/v2.1/servers/detail"],
+            marked=sum(one.ref.type == "port" for one in plan.doing(Action.CREATE)),
+        )
+
+
+def longest_chain(app: Pumphouse, id: str, plan: Plan) -> float:
+    """The seconds of the plan's longest chain: each type's steps at their quickest in this run."""
+    least: dict[tuple[str, str], float] = {}
+    after = 0
+    while page := app.store.events.read(after=after, migration=id):
+        after = page[-1].seq
+        for event in (one.event() for one in page):
+            if isinstance(event, StepChanged) and event.state == "SUCCESS":
+                key = event.resource.partition(":")[0], event.step
+                least[key] = min(least.get(key, math.inf), event.seconds or 0.0)
+    cost = Counter[str]()
+    for (kind, _), seconds in least.items():
+        cost[kind] += seconds  # type: ignore[assignment]  # seconds, not a number of things
+    graph: nx.DiGraph[Ref] = nx.DiGraph()
+    for one in plan.doing(Action.CREATE, Action.UPDATE):
+        for need in one.needs:
+            graph.add_edge(need, one.ref, weight=cost[one.ref.type])
+    return float(nx.dag_longest_path_length(graph))
+
+
+@pytest.mark.timeout(1800)
+def test_a_tenant_takes_little_longer_than_its_longest_chain(tmp_path, start_cloud, record):
+    few, many = (migrate(tmp_path / str(count), start_cloud, count) for count in (6, SERVERS))
+    servers = many.writes["POST /compute/v2.1/servers"] / SERVERS
+    ports = many.writes["POST /network/v2.0/ports"] / many.marked
+    record("requests that create, per server and per port", max(servers, ports), "", limit=1)
+    record(
+        f"requests while {SERVERS} servers are waited for, against 6",
+        many.waiting / few.waiting,
+        "times",
+        limit=2,
+    )
+    record(
+        "makespan against the longest chain of the plan",
+        many.seconds / many.chain,
+        "times",
+        limit=1.2,
+        how=f"{SERVERS} servers, answers after {ANSWER} s, builds {BUILD} s, {JOBS} jobs: {many.seconds:.1f} s",
+    )
