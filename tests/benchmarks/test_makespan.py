@@ -163,5 +163,5 @@ def test_a_tenant_takes_little_longer_than_its_longest_chain(tmp_path, start_clo
         many.seconds / many.chain,
         "times",
         limit=1.2,
-        how=f"{SERVERS} servers, answers after {ANSWER} s, builds {BUILD} s, {JOBS} jobs: {many.seconds:.1f} s",
+        how=f"{SERVERS} servers, answers {ANSWER} s, builds {BUILD} s, jobs {JOBS}: {many.seconds:.1f} s",
     )

@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from states import differences
 
 from pumphouse import config, errors
 from pumphouse.devcloud import DevCloud
@@ -30,7 +31,6 @@ from pumphouse.service import Pumphouse
 from pumphouse.store.states import MigrationState, UnitState
 
 from .harness import TENANT, Moment, Pair, States
-from .reference import differences
 
 SILENCE = 1.0
 """The time-out of a request that stalls, in seconds."""

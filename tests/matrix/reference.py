@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from states import differences
+
 from pumphouse.devcloud import DevCloud
 
 from .harness import TENANT, Moment, Pair, States
@@ -133,26 +135,3 @@ def steps_begun(output: str) -> Iterator[Begun]:
                 what = event["resource"].partition(":")[0], event["name"], event["step"]
                 counts[what] += 1
                 yield Begun(*what, counts[what])
-
-
-def differences(expected: States, found: States) -> list[str]:
-    """What one has and the other has not, a line each; nothing if they are equal."""
-    lines: list[str] = []
-    for sign, these, those in (("-", expected, found), ("+", found, expected)):
-        for cloud, state in these.items():
-            other = set(_facts(those[cloud]))
-            lines += [f"{sign} {cloud} {fact}" for fact in _facts(state) if fact not in other]
-    return lines
-
-
-def _facts(state: States) -> list[str]:
-    rows = [
-        (name, json.dumps(row, sort_keys=True)) for name, table in state["tables"].items() for row in table
-    ]
-    rows += [(name, json.dumps(file)) for name, file in state["files"].items()]
-    counts: Counter[tuple[str, str]] = Counter()
-    facts: list[str] = []
-    for row in rows:
-        counts[row] += 1
-        facts.append(f"{row[0]} {row[1]}" + (f" (no. {counts[row]})" if counts[row] > 1 else ""))
-    return facts

@@ -13,6 +13,7 @@ import signal
 import time
 
 import pytest
+from states import differences
 
 from .harness import Pair, Process
 from .reference import (
@@ -23,7 +24,6 @@ from .reference import (
     TOLD,
     Reference,
     Write,
-    differences,
     steps_begun,
 )
 
