@@ -252,6 +252,17 @@ def test_a_shelved_server_comes_back_with_its_disk(conn, cloud, server):
     assert list(conn.image.images(name="web-1-shelved")) == []
 
 
+def test_an_image_of_a_server_needs_its_disk_and_keeps_what_its_own_image_says(conn, server, image):
+    """Else what is made of it may not boot: UEFI guests need hw_firmware_type."""
+    conn.image.update_image(image.id, hw_firmware_type="uefi", min_ram=48)
+    made = conn.compute.create_server_image(server, "backup", wait=True, timeout=10)
+    shown = conn.image.get_image(made.id)
+    flavor = conn.compute.get_server(server.id).flavor
+    assert (shown.min_disk, shown.min_ram) == (flavor.disk, 48)
+    assert shown.min_disk > 0
+    assert shown.properties["hw_firmware_type"] == "uefi"
+
+
 def test_create_image_carries_the_disks_bytes(conn, cloud, server):
     cloud.files.path("disks", server.id).write_bytes(b"changed since")
     image = conn.compute.create_server_image(

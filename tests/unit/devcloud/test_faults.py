@@ -58,6 +58,7 @@ def test_a_connection_is_dropped_in_the_middle_of_an_upload(cloud, admin):
     with pytest.raises((ConnectionError, http.client.RemoteDisconnected)):
         admin("PUT", path, b"x" * 5_000_000, headers)
     assert admin("GET", f"/image/v2/images/{image['id']}")[1]["status"] == "queued"
+    assert not cloud.files.exists("images", image["id"])
     assert admin("PUT", path, b"x" * 5_000_000, headers)[0] == 204
     assert admin("GET", f"/image/v2/images/{image['id']}")[1]["size"] == 5_000_000
 
