@@ -45,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PumphouseError as error:
         return _report(app, error, explain(error), error.exit_status)
     except OSError as error:
-        return _report(app, error, one_line(error), 1)
+        status = _report(app, error, one_line(error), 1)
+        _end_output()
+        return status
     except Exception as error:  # noqa: BLE001 - the last resort: one line for the operator, the rest on request
         what = f"unexpected {type(error).__name__}: {one_line(error)}"
         return _report(app, error, f"{what}. Run it again with --debug for the traceback, and report it.", 1)
@@ -64,3 +66,11 @@ def _never_fail_to_encode(stream: TextIO) -> None:
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
+
+
+def _end_output() -> None:
+    """What standard output cannot take, such as for a full disk, must not fail once more at the end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        drop(sys.stdout)

@@ -15,7 +15,7 @@ from inventories.changes import changes
 from inventories.world import World
 
 from pumphouse.flow.units import LARGEST, divide
-from pumphouse.inventory.scope import roots
+from pumphouse.inventory.scope import from_outside, roots
 from pumphouse.model import Action, Inventory, Ref, Scope, ScopeKind
 from pumphouse.plan import document
 from pumphouse.plan.document import Plan
@@ -74,7 +74,9 @@ def test_the_selection_is_closed_under_what_is_needed_and_holds_nothing_else(pai
             break
         wanted |= more
     plan = planned(pair)
-    assert set(plan.by_ref) == wanted
+    told = from_outside(pair.scope, source, registry).keys() - wanted
+    assert set(plan.by_ref) == wanted | told
+    assert {plan.by_ref[ref].action for ref in told} <= {Action.SKIP}
 
 
 @given(clouds())
