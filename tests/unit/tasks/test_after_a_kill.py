@@ -237,3 +237,17 @@ def test_a_role_that_a_user_had_already_is_not_taken_away(bench, killed_between)
     assert step.run() == there[1:]
     bench.undo([kind], {resource.ref: resource})
     assert bench.destination.exists(Service.IDENTITY, there)
+
+
+@pytest.mark.parametrize("killed", ["address_scope"], indirect=True)
+def test_what_a_cloud_refused_is_not_looked_for_on_the_way_back(killed, cloud_pair):
+    """Who makes one of the same name after that has made it for themselves."""
+    resource = killed.resource()
+    faults = cloud_pair.destination.faults
+    faults.add("status", method="POST", path="/network/*/address-scopes", code=409, times=0)
+    with pytest.raises(errors.Conflict):
+        killed.step(resource).run()
+    faults.clear()
+    theirs = killed.make(Side.DESTINATION)
+    killed.bench.undo([REGISTRY["address_scope"]], {resource.ref: resource})
+    assert killed.is_there(theirs)

@@ -64,6 +64,14 @@ def test_only_users_within_reach_are_asked_for(bench, user):
     assert list(KIND.tenants(found[0], seen)) == ["p1"]
 
 
+def test_a_key_pair_belongs_to_the_tenants_of_its_servers_too():
+    """Its user may have lost the role since."""
+    pair = Resource(ref=Ref("keypair", "u/key"), name="key", fields={"user_id": "u", "name": "key"})
+    server = Resource(ref=Ref("server", "s"), name="s", project_id="p", facts={"keypair": "u/key"})
+    other = Resource(ref=Ref("server", "o"), name="o", project_id="q", facts={"keypair": "v/key"})
+    assert list(KIND.tenants(pair, Inventory("source", [pair, server, other]))) == ["p"]
+
+
 def test_a_user_that_was_deleted_has_no_key_pairs(bench, user):
     server = Resource(ref=Ref("server", "s"), name="s", project_id="p", facts={"user_id": "0" * 32})
     seen = Inventory("source", [server])
