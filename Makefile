@@ -14,6 +14,7 @@ WORKERS ?= $(shell expr $(JOBS) + 1)
 PIP_FLAGS := --quiet --disable-pip-version-check
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
+SERVE ?=
 
 # Looked up only when a virtual environment is made. A name on the PATH may be there without working.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -60,8 +61,8 @@ venv: $(STAMP) ## Set up the virtual environment .venv
 # --- Using it -------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: venv ## Move a tenant between two embedded clouds, and show it
-	@$(BIN)/pumphouse demo $(DEMO_ARGS)
+demo: venv ## Move a tenant between two embedded clouds (SERVE=1 keeps the dashboard up)
+	@$(BIN)/pumphouse demo $(if $(SERVE),--serve) $(DEMO_ARGS)
 
 # --- Checking it ----------------------------------------------------------------------------------
 
@@ -129,6 +130,10 @@ policy-sample: venv ## Write etc/pumphouse/policy.yaml.sample from the API's rul
 .PHONY: openapi
 openapi: venv ## Write etc/pumphouse/openapi.json from the API's code
 	@$(BIN)/python -m pumphouse.api.openapi > etc/pumphouse/openapi.json
+
+.PHONY: pictures
+pictures: venv ## Take the pictures of the documentation in a browser
+	@$(BIN)/python -m pytest -p no:randomly tests/browser/pictures.py
 
 # Everything as new as setup.cfg and the oldest Python allow, written down exactly; only the project is left
 # out. A line names a version and nothing else, so that each machine installs from where it does.

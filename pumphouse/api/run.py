@@ -98,7 +98,8 @@ def _app(service: Pumphouse, hosts: Sequence[str], registry: CollectorRegistry |
                 from pumphouse.api.auth import keystone
 
                 policy = keystone.KeystonePolicy(options.policy_file)
-                app = create(login=keystone.KeystoneLogin(), policy=policy)
+                pages_of_keystone = keystone.pages(service.config.files)
+                app = create(login=keystone.KeystoneLogin(), policy=policy, blueprints=[pages_of_keystone])
                 keystone.guard(app, service.config.files)
             except ImportError as error:
                 raise BadConfig(

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pumphouse.cli.command import Command
+
+if TYPE_CHECKING:
+    from pumphouse.config import Config
+
+
+def serve(config: Config, *, say: Callable[[str], None], secrets: bool) -> None:
+    """Serve until a signal ends this process. See :func:`pumphouse.api.run.serve`."""
+    from pumphouse.api import run
+
+    run.serve(config, say=say, secrets=secrets)
 
 
 class Api(Command):
@@ -30,7 +42,6 @@ class Api(Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Serve."""
-        from pumphouse.api.run import serve
         from pumphouse.config import Auth
 
         config = self.app.config()

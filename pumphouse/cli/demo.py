@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 TENANT = "shop"
 IDLE_SECONDS = 3600
+SERVED_IDLE_SECONDS = 7 * 24 * 3600
+"""While the dashboard is served the clouds end with it, unless it dies."""
 TIMINGS = ("build=3", "suspend=1.5", "volume=1.5", "upload=1.5", "image=1", "snapshot=1")
 """Slow enough to be watched, and all of it still within a minute."""
 _MARK = "pumphouse-demo"
@@ -36,7 +39,8 @@ class Demo(Running):
     """Move a tenant between two embedded clouds, and show it.
 
     Starts two clouds on the loopback interface, fills the source with a web application, and migrates it.
-    The clouds go on for an hour after the last request, so that you can try the other commands.
+    The clouds go on for an hour after the last request, so that you can try the other commands; with --serve
+    they go on as long as the dashboard.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -48,6 +52,11 @@ class Demo(Running):
             help="where the demo keeps everything (default: a place of yours)",
         )
         parser.add_argument(
+            "--serve",
+            action="store_true",
+            help="then serve the dashboard until Ctrl-C",
+        )
+        parser.add_argument(
             "--timing",
             metavar="KIND=SECONDS",
             action="append",
@@ -57,12 +66,13 @@ class Demo(Running):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Show it; the exit status of the migration."""
+        from pumphouse.cli.devcloud import process
         from pumphouse.config import CONFIG_FILE_VARIABLE, load, state_directory
 
         directory = (parsed_args.directory or state_directory() / "demo").absolute()
         self.out_console = self.console(self.out(parsed_args))
         self._title("Starting two clouds on this machine")
-        running = _start(directory, parsed_args.timing or TIMINGS)
+        running = _start(directory, parsed_args.timing or TIMINGS, serves=parsed_args.serve)
         for name, about in sorted(running.clouds.items()):
             self._line(f"{name}: {about['auth_url']}")
         # From here on as in a shell that has read the env file.
@@ -73,9 +83,32 @@ class Demo(Running):
             if str(migration.state) == "SUCCEEDED":
                 self._title("The report")
                 self._report(service, migration)
+            if parsed_args.serve and not interrupted:
+                for name in process.CLOUDS:
+                    service.refresh(name)
+        if parsed_args.serve and not interrupted:
+            self._serve(running)
         self._title("What to try next")
         self._next(running, migration)
         return status_of(migration, interrupted=interrupted)
+
+    def _serve(self, running: process.Running) -> None:
+        """Serve the dashboard; with it ends this process, and so do the clouds."""
+        from pumphouse.cli.api import serve
+        from pumphouse.cli.devcloud import process
+        from pumphouse.config import Auth, load
+
+        config = load()
+        options = replace(
+            config.api, listen="127.0.0.1:0", auth=Auth.TOKEN, token_file=str(running.directory / "api-token")
+        )
+        self._title("The dashboard, until Ctrl-C")
+        here = os.getpid()
+        try:
+            serve(replace(config, api=options), say=self._line, secrets=True)
+        finally:
+            if os.getpid() == here:  # the process that serves, which this one watches, ends through here, too
+                process.stop(running.directory)
 
     def _migrate(self, service: Pumphouse, parsed: argparse.Namespace) -> tuple[MigrationRecord, bool]:
         """How it ended, and whether it was interrupted."""
@@ -120,10 +153,11 @@ class Demo(Running):
         self.out_console.print(f"== {text}", style="bold cyan")
 
     def _line(self, text: str) -> None:
-        self.out_console.print(one_line(text))
+        self.out_console.print(one_line(text), soft_wrap=True)
+        self.out_console.file.flush()
 
 
-def _start(directory: Path, timings: Iterable[str]) -> process.Running:
+def _start(directory: Path, timings: Iterable[str], *, serves: bool) -> process.Running:
     """The demo's clouds, fresh: those of an earlier demo there end, and what it left is removed."""
     from pumphouse.cli.devcloud import process
 
@@ -143,7 +177,7 @@ def _start(directory: Path, timings: Iterable[str]) -> process.Running:
             process.CLOUDS,
             fill=[f"{name}={samples / f'demo-{name}.yaml'}" for name in process.CLOUDS],
             timing=tuple(timings),
-            idle_exit=IDLE_SECONDS,
+            idle_exit=SERVED_IDLE_SECONDS if serves else IDLE_SECONDS,
         )
         return process.start(directory, words)
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from pumphouse.events import Event, StepChanged, StepProgressed
+from pumphouse.events import Event, MigrationChanged, StepChanged, StepProgressed
 from pumphouse.flow.tasks import applying
 from pumphouse.model import Action, Ref
 from pumphouse.plan.document import Plan
 from pumphouse.registry import Registry
 from pumphouse.store.events import Events
+from pumphouse.store.states import MigrationState
 
 PENDING: Final = "PENDING"
 """A step that has not begun. All other states are TaskFlow's."""
@@ -55,6 +56,7 @@ class Steps:
     def __init__(self, plan: Plan, registry: Registry) -> None:
         self.plan_id = plan.id
         self.after = 0
+        self._ended = False
         self._names = {str(one.ref): one.resource.name for one in plan.resources}
         self._steps: dict[str, StepRecord] = {}
         for one in plan.doing(Action.CREATE, Action.UPDATE):
@@ -67,12 +69,24 @@ class Steps:
     def take(self, events: Iterable[Event]) -> None:
         """Take in what has happened."""
         for event in events:
-            if isinstance(event, StepChanged):
+            if isinstance(event, MigrationChanged):
+                self._begun_anew(event)
+            elif isinstance(event, StepChanged):
                 self._changed(event)
             elif isinstance(event, StepProgressed):
                 known = self._steps.get(f"{event.resource}/{event.step}")
                 if known is not None and known.state in _BEGUN:
                     self._steps[known.key] = replace(known, share=event.share, text=event.text)
+
+    def _begun_anew(self, event: MigrationChanged) -> None:
+        """A run that follows the end of another one is a retry: nothing of it has been done yet."""
+        state = MigrationState(event.state)
+        if state is MigrationState.RUNNING and self._ended:
+            self._steps = {
+                key: StepRecord(resource=one.resource, name=one.name, step=one.step, doing=one.doing)
+                for key, one in self._steps.items()
+            }
+        self._ended = state.ended
 
     def _changed(self, event: StepChanged) -> None:
         key = f"{event.resource}/{event.step}"

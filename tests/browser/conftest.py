@@ -7,14 +7,17 @@ import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 from serving import config_file, serve, service, wait_for  # noqa: F401 -- fixtures
+
+from pumphouse.model import Scope, ScopeKind
 
 HERE = Path(__file__).parent
 # As root, in a container, without a graphics card; and nothing of its own to fetch.
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-lcd-text",  # letters without coloured edges: the same everywhere, and smaller pictures
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -23,6 +26,7 @@ FLAGS = (
 )
 SECONDS = 60
 """How long a condition may take on a machine that is slow and busy."""
+expect.set_options(timeout=SECONDS * 1000)
 
 
 def pytest_collection_modifyitems(items):
@@ -85,3 +89,36 @@ def served(serve):  # noqa: F811
 def page(open_browser, served):
     """A window before a server that runs."""
     return open_browser(served.url)
+
+
+@pytest.fixture
+def plan(service):  # noqa: F811
+    """A plan to move the shop, in the store."""
+    scope = Scope(kind=ScopeKind.TENANT, names=("shop",))
+    return service.plan(scope, source="source", destination="destination")
+
+
+@pytest.fixture
+def moved(service, plan):  # noqa: F811
+    """A migration that has succeeded."""
+    record = service.start(plan, check_fresh=False)
+    assert str(service.run(record.id).state) == "SUCCEEDED"
+    service.refresh("source")
+    service.refresh("destination")
+    return record.id
+
+
+@pytest.fixture
+def every_page(plan, moved):
+    """The path of every page, with something on each."""
+    return (
+        "/",
+        "/?text=nothing-is-called-this",
+        f"/migrations/{moved}",
+        f"/migrations/{moved}/report",
+        "/plans",
+        f"/plans/{plan.id}",
+        "/clouds",
+        "/new",
+        "/login-nowhere",
+    )

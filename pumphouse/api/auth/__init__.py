@@ -105,7 +105,7 @@ def _check() -> Response | None:
             return redirect(url_for("login.show_login", next=request.full_path.rstrip("?")), 303)
         raise errors.LoginRequired("this needs a login", next_step=_HOW)
     g.user = known
-    _same_origin_only(strictly=known.by_cookie)
+    same_origin_only(strictly=known.by_cookie)
     rule = getattr(view, ALLOW, None)
     if rule is not None:
         require(rule)
@@ -120,7 +120,7 @@ def _by_a_browser() -> bool:
     return request.method == "GET" and best == "text/html"
 
 
-def _same_origin_only(*, strictly: bool) -> None:
+def same_origin_only(*, strictly: bool) -> None:
     """A browser asks whoever makes it ask, and sends its cookie; so writing must come from our own pages.
 
     :param strictly: also refuse what does not say where it comes from, as programs do.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from flask import make_response, render_template
@@ -21,9 +21,14 @@ class Field:
     value: str = ""
 
 
-def form(fields: Sequence[Field], *, hint: str, complaint: str = "") -> Response:
-    """The page; one that complains has the status 403."""
-    text = render_template("login.html", fields=fields, hint=hint, complaint=complaint)
+def form(
+    fields: Sequence[Field], *, hint: str, complaint: str = "", given: Mapping[str, str] | None = None
+) -> Response:
+    """The page; one that complains has the status 403, and what was given before, but for secrets."""
+    shown = [
+        one if one.secret else replace(one, value=(given or {}).get(one.name, one.value)) for one in fields
+    ]
+    text = render_template("login.html", fields=shown, hint=hint, complaint=complaint)
     return make_response(text, 403 if complaint else 200)
 
 

@@ -1,18 +1,31 @@
-"""Users of Keystone: keystonemiddleware checks their tokens, oslo.policy says what they may do."""
+"""Users of Keystone: keystonemiddleware checks their tokens, oslo.policy says what they may do.
+
+Programs send a token of theirs. A browser is given one for a name and a password, in a cookie that no script
+reads and no other site's page makes it send; whatever checks tokens then checks that one, too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, request
+import requests
+from flask import Blueprint, Flask, redirect, request, url_for
+from keystoneauth1 import exceptions, session
+from keystoneauth1.identity import v3
 from oslo_config import cfg
+from werkzeug.http import parse_cookie
+from werkzeug.wrappers import Response
 
-from pumphouse.api.auth import User
+from pumphouse.api.auth import User, open_to_all, same_origin_only
+from pumphouse.api.auth.form import Field, form, inside
 from pumphouse.errors import BadConfig
 
 GROUP = "keystone_authtoken"
+COOKIE = "pumphouse"
+_BY_COOKIE = "pumphouse.by_cookie"
+_SECONDS = 30.0
 
 
 class KeystoneLogin:
@@ -28,6 +41,7 @@ class KeystoneLogin:
             id=headers.get("X-User-Id", ""),
             project_id=headers.get("X-Project-Id", ""),
             roles=frozenset(filter(None, headers.get("X-Roles", "").split(","))),
+            by_cookie=_BY_COOKIE in request.environ,
         )
 
 
@@ -69,7 +83,82 @@ def guard(app: Flask, files: Sequence[Path]) -> None:
     from keystonemiddleware.auth_token import AuthProtocol
 
     options = {"oslo_config_config": _options(files), "delay_auth_decision": True}
-    app.wsgi_app = AuthProtocol(app.wsgi_app, options)  # type: ignore[method-assign]  # as Flask documents it
+    checked = AuthProtocol(app.wsgi_app, options)
+
+    def with_cookie(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        if "HTTP_X_AUTH_TOKEN" not in environ:
+            token = parse_cookie(environ).get(COOKIE)
+            if token:
+                environ |= {"HTTP_X_AUTH_TOKEN": token, _BY_COOKIE: True}
+        found: Iterable[bytes] = checked(environ, start)
+        return found
+
+    app.wsgi_app = with_cookie  # type: ignore[assignment,method-assign]  # as Flask documents it
+
+
+def pages(files: Sequence[Path]) -> Blueprint:
+    """The page on which people log in, and the way out.
+
+    :param files: where Keystone's address is, in the group ``keystone_authtoken``.
+    """
+    options = _options(files)
+    addresses = ("auth_url", "www_authenticate_uri")
+    options.register_opts([cfg.StrOpt(name) for name in (*addresses, "cafile")], group=GROUP)
+    options.register_opts([cfg.BoolOpt("insecure", default=False)], group=GROUP)
+    found = options[GROUP]
+    verify = False if found.insecure else found.cafile or True
+    blueprint = Blueprint("login", __name__)
+
+    def token_of(given: dict[str, str]) -> str | None:
+        password = v3.Password(
+            auth_url=found.auth_url or found.www_authenticate_uri,
+            username=given["user"],
+            password=given["password"],
+            user_domain_name=given["domain"],
+            project_name=given["project"],
+            project_domain_name=given["domain"],
+        )
+        with requests.Session() as connections:
+            return password.get_token(session.Session(session=connections, verify=verify, timeout=_SECONDS))
+
+    def show_login() -> Response:
+        return form(_FIELDS, hint=_HINT)
+
+    def log_in() -> Response:
+        same_origin_only(strictly=False)
+        given = {field.name: request.form.get(field.name, "") for field in _FIELDS}
+        try:
+            token = token_of(given)
+        except exceptions.Unauthorized:
+            return form(_FIELDS, hint=_HINT, complaint="Keystone does not accept this.", given=given)
+        except exceptions.ClientException:
+            complaint = "Keystone cannot be asked now. Try again later."
+            return form(_FIELDS, hint=_HINT, complaint=complaint, given=given)
+        response = redirect(inside(request.args.get("next")), 303)
+        response.set_cookie(COOKIE, token or "", httponly=True, samesite="Strict", secure=request.is_secure)
+        return response
+
+    def log_out() -> Response:
+        response = redirect(url_for("login.show_login"), 303)
+        response.delete_cookie(COOKIE, httponly=True, samesite="Strict")
+        return response
+
+    for rule, method, view in (
+        ("/login", "GET", show_login),
+        ("/login", "POST", log_in),
+        ("/logout", "POST", log_out),
+    ):
+        blueprint.add_url_rule(rule, view_func=open_to_all(view), methods=[method])
+    return blueprint
+
+
+_FIELDS = (
+    Field(name="user", label="User name", autocomplete="username"),
+    Field(name="password", label="Password", secret=True, autocomplete="current-password"),
+    Field(name="project", label="Project"),
+    Field(name="domain", label="Domain", value="Default"),
+)
+_HINT = "As in Keystone. What you may do follows from your roles in the project."
 
 
 def _options(files: Sequence[Path]) -> cfg.ConfigOpts:

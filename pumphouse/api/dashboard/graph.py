@@ -16,7 +16,7 @@ from pumphouse.model import Action
 from pumphouse.plan.document import Plan, PlannedResource
 from pumphouse.text import one_line
 
-_LONGEST: Final = 22
+_LONGEST: Final = 20
 """Characters of a name that fit into a box."""
 LETTERS: Final[Mapping[Action, str]] = {
     Action.CREATE: "c",

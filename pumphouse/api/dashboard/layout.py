@@ -22,7 +22,7 @@ _BESIDE: Final = 14
 _BELOW: Final = 12
 _BETWEEN: Final = 78
 """Between two generations, where most edges run."""
-_SHAPE: Final = 1.9
+_SHAPE: Final = 1.7
 """The width of the whole divided by its height, as near as it gets."""
 _SWEEPS: Final = 3
 

@@ -19,7 +19,7 @@ from pumphouse.store.states import MigrationState
 from pumphouse.store.wishes import ALLOWED
 
 _MOST_LISTED: Final = 12
-PARTS: Final = ("head", "progress", "log")
+PARTS: Final = ("head", "progress", "running", "types", "log")
 
 
 @blueprint.get("/migrations/<migration_id>")

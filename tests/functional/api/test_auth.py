@@ -249,6 +249,41 @@ def test_who_has_no_token_of_keystone_stays_outside(guarded, headers):
     assert guarded.get("/healthz").status_code == 200
 
 
+def test_a_browser_logs_in_with_name_and_password(guarded, people):
+    page = {"Accept": "text/html"}
+    asked = guarded.get("/clouds", headers=page)
+    assert asked.status_code == 303
+    assert asked.headers["Location"].endswith("/login?next=/clouds")
+    assert "User name" in guarded.get("/login").text
+    given = {"user": "api-reader", "password": "wrong", "project": "admin", "domain": "Default"}
+    refused = guarded.post("/login?next=/clouds", data=given)
+    assert refused.status_code == 403
+    assert 'value="api-reader"' in refused.text
+    assert "wrong" not in refused.text
+    foreign = {"Origin": "http://evil.example"}
+    assert guarded.post("/login", data=given | {"password": "a-password"}, headers=foreign).status_code == 403
+
+    answer = guarded.post("/login?next=/clouds", data=given | {"password": "a-password"})
+    assert answer.status_code == 303
+    assert answer.headers["Location"].endswith("/clouds")
+    cookie = answer.headers["Set-Cookie"]
+    assert all(word in cookie for word in ("HttpOnly", "SameSite=Strict", "Path=/"))
+    assert "Max-Age" not in cookie
+    assert "api-reader" in guarded.get("/clouds", headers=page).text
+    # The cookie alone is not enough to write, and the role decides what may be done at all.
+    assert guarded.post("/v1/plans", json=SCOPE).status_code == 403
+    ours = {"Sec-Fetch-Site": "same-origin"}
+    assert guarded.post("/v1/plans", json=SCOPE, headers=ours).status_code == 403
+    assert "New migration" not in guarded.get("/", headers=page).text
+    guarded.post("/logout")
+    assert guarded.get("/clouds", headers=page).status_code == 303
+
+    guarded.post("/login", data=given | {"user": "api-operator", "password": "a-password"})
+    assert "New migration" in guarded.get("/", headers=page).text
+    assert guarded.post("/v1/plans", json=SCOPE).status_code == 403
+    assert guarded.post("/v1/plans", json=SCOPE, headers=ours).status_code == 201
+
+
 def test_a_policy_file_changes_what_roles_may(people, config_file, tmp_path):
     policy = tmp_path / "policy.yaml"
     policy.write_text('"pumphouse:clouds:read": "rule:admin"\n')

@@ -7,9 +7,11 @@ import shlex
 import signal
 import subprocess
 from pathlib import Path
+from urllib.parse import urljoin
 
 import psutil
 import pytest
+import requests
 import yaml
 
 
@@ -181,6 +183,23 @@ def test_the_demo_shows_a_migration_and_what_to_try_next(pumphouse, process, dir
     first = json.loads((directory / "devcloud.json").read_text())["pid"]
     assert in_shell(directory, stop).stdout == "Stopped.\n"
     assert not psutil.pid_exists(first)
+
+
+@pytest.mark.slow
+def test_the_demo_serves_the_dashboard_until_ctrl_c(process, directory):
+    quick = [word for kind in ("build", "suspend", "volume") for word in ("--timing", f"{kind}=0.1")]
+    with process("demo", "--serve", "--directory", str(directory), *quick) as demo:
+        link = next(line for line in demo.stdout if line.startswith("Log in with "))
+        clouds = json.loads((directory / "devcloud.json").read_text())["pid"]
+        with requests.Session() as browser:
+            page = browser.get(link.removeprefix("Log in with ").strip(), timeout=60)
+            assert "tenant shop" in page.text
+            shown = browser.get(urljoin(page.url, "/clouds"), timeout=60).text
+            assert "nothing has changed since" in shown
+        demo.send_signal(signal.SIGINT)
+        demo.communicate(timeout=100)
+    assert demo.returncode == 0
+    assert not psutil.pid_exists(clouds)
 
 
 def test_the_demo_removes_nothing_that_is_not_its_own(pumphouse, tmp_path):

@@ -53,14 +53,14 @@ def test_no_two_boxes_overlap_and_all_are_inside(size):
 def test_the_whole_has_about_the_shape_of_a_screen(size):
     graph = made_up(size)
     found = lay_out(graph, list(graph))
-    assert 1.2 < found.width / found.height < 3
+    assert 1.1 < found.width / found.height < 2.6
 
 
 def test_a_thousand_beside_each_other_are_no_tower():
     graph = nx.DiGraph()
     graph.add_nodes_from(range(1000))
     found = lay_out(graph, list(graph))
-    assert 1.2 < found.width / found.height < 3
+    assert 1.1 < found.width / found.height < 2.6
 
 
 def test_neighbours_come_near_each_other():
