@@ -126,10 +126,12 @@ def test_debug_shows_the_traceback_too(pumphouse):
     assert ended.stderr.splitlines()[-1].startswith("pumphouse: there is no migration")
 
 
-def test_a_reader_that_leaves_early_hears_no_complaint(process):
+@pytest.mark.parametrize("words", [("resource", "types"), ("migration", "list", "-f", "json")])
+def test_a_reader_that_leaves_early_hears_no_complaint(process, words):
+    """Whether what is said fits into the buffer or not."""
     reader, writer = os.pipe()
     os.close(reader)
-    with os.fdopen(writer, "w") as nobody, process("resource", "types", stdout=nobody) as ended:
+    with os.fdopen(writer, "w") as nobody, process(*words, stdout=nobody) as ended:
         assert ended.stderr.read() == ""
     assert ended.returncode == 141
 

@@ -294,6 +294,7 @@ def test_a_subnet_that_overlaps_is_found_beforehand(tenancy, network, subnet):
     (problem,) = kind.check(step.want(), tenancy.destination(), exists=False)
     assert problem.severity is Severity.BLOCK
     assert "10.20.0.0/25" in problem.summary
+    assert list(kind.check(step.want(), tenancy.destination(), exists=True)) == []
 
 
 def test_a_port_is_made_before_its_server_with_all_it_has(tenancy, port):
@@ -403,3 +404,40 @@ def test_changed_fields_are_set_and_put_back(tenancy, port):
     step.undo(tenancy.bench.journal.open()[0])
     there = tenancy.shown("port", made)
     assert {name: there.fields[name] for name in before} == before
+
+
+BODIES = {"port": {"fixed_ips": [{"ip_address": "10.0.0.9"}]}, "router": {"gateway": {}}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "field"),
+    [
+        ("network", {"qos_policy_id": "slow"}, "qos_policy_id"),
+        ("subnet", {"segment_id": "rack-1"}, "segment_id"),
+        ("port", {"qos_policy_id": "slow"}, "qos_policy_id"),
+        ("port", {"trunk_details": {"trunk_id": "bundle"}}, "trunk_details"),
+        ("port", {"on_external": True}, "fixed_ips"),
+        ("router", {"qos_policy_id": "slow"}, "qos_policy_id"),
+        ("router", {"gateway": {"qos_policy_id": "slow"}}, "qos_policy_id"),
+        (
+            "router",
+            {"gateway": {"external_fixed_ips": [{"ip_address": "203.0.113.7"}]}},
+            "external_fixed_ips",
+        ),
+        ("router", {"conntrack_helpers": [{"helper": "tftp"}]}, "conntrack_helpers"),
+        ("router", {"external_gateways": [{}, {}]}, "external_gateways"),
+        ("floating_ip", {"qos_policy_id": "slow"}, "qos_policy_id"),
+        ("floating_ip", {"port_forwardings": [{"external_port": 80}]}, "port_forwardings"),
+    ],
+)
+def test_what_does_not_come_along_is_told(kind, body, field):
+    def told(body):
+        facts = REGISTRY[kind].facts({**BODIES.get(kind, {}), **body})
+        return list(
+            REGISTRY[kind].refuse(Resource(ref=Ref(kind, "x"), name="x", facts=facts), Inventory("source"))
+        )
+
+    assert told({}) == []
+    (problem,) = told(body)
+    assert (problem.severity, problem.field) == (Severity.LOST, field)
+    assert problem.next_step
