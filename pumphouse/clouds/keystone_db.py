@@ -188,7 +188,8 @@ def copy_passwords(
         if rows is None:
             refused[user_id] = "has no password on the source"
         elif not destination.accepts(rows.algorithm):
-            refused[user_id] = f"the destination cannot check {rows.algorithm or 'its kind of'} hashes"
+            kind = f"a {rows.algorithm} hash" if rows.algorithm else "a hash of a kind"
+            refused[user_id] = f"has {kind} that the destination cannot check"
         elif not destination.write(users[user_id], rows):
             refused[user_id] = "is no local user on the destination"
         else:
