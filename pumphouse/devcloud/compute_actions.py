@@ -176,16 +176,17 @@ def _reset_state(cloud: DevCloud, request: ApiRequest, row: Row, want: Row) -> R
 def _shelve(cloud: DevCloud, request: ApiRequest, row: Row, want: Row) -> Response:
     check_state(request, row, "shelve", _ANY_DISK)
     row["task_state"] = "shelving"
-    cloud.later("shelve", lambda: _shelved(cloud, row["id"]))
+    owner = request.token.project_id or row["project_id"]
+    cloud.later("shelve", lambda: _shelved(cloud, row["id"], owner=owner))
     return Response(202)
 
 
-def _shelved(cloud: DevCloud, server_id: str) -> None:
+def _shelved(cloud: DevCloud, server_id: str, *, owner: str) -> None:
     """SHELVED, and soon SHELVED_OFFLOADED, as with Nova's ``shelved_offload_time`` of 0."""
     row = cloud.table(SERVERS).get(server_id)
     if row is None or row["task_state"] != "shelving":
         return
-    shelve_image(cloud, row)
+    shelve_image(cloud, row, owner=owner)
     row |= {"vm_state": "shelved", "task_state": None, "power_state": SHUTDOWN, "updated_at": cloud.now()}
     cloud.later("shelve", lambda: offload(cloud, server_id))
 

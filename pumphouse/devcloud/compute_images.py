@@ -10,6 +10,7 @@ from pumphouse.devcloud.compute_boot import zone_of_host
 from pumphouse.devcloud.compute_model import DISKS, HOSTS, SERVERS
 from pumphouse.devcloud.compute_network import rebind
 from pumphouse.devcloud.compute_volumes import root_volume, snapshot_volume
+from pumphouse.devcloud.image_members import offer
 from pumphouse.devcloud.table import Row
 
 if TYPE_CHECKING:
@@ -60,18 +61,25 @@ def _inherited(cloud: DevCloud, server: Row) -> Row:
 
 
 def _record(cloud: DevCloud, server: Row, name: str, properties: Row, *, owner: str) -> Row:
+    """The image belongs to the project that asked for it. Another one, whose server it is, may use it."""
     base = cloud.table(image.IMAGES).get(server["image_id"])
-    return image.new_record(
+    others = owner != server["project_id"]
+    if others:
+        properties = {**properties, "instance_owner": server["project_id"]}
+    made = image.new_record(
         cloud,
         owner=owner,
         name=name,
-        visibility="private",
+        visibility="shared" if others else "private",
         disk_format=base["disk_format"] if base else "raw",
         container_format=base["container_format"] if base else "bare",
         min_disk=server["flavor"]["disk"],
         min_ram=base["min_ram"] if base else 0,
         properties=properties,
     )
+    if others:
+        offer(cloud, made["id"], server["project_id"])
+    return made
 
 
 def _upload(cloud: DevCloud, server: Row, row: Row) -> None:
@@ -122,15 +130,14 @@ def _of_volumes(cloud: DevCloud, server: Row, name: str, properties: Row, *, own
     return str(row["id"])
 
 
-def shelve_image(cloud: DevCloud, server: Row) -> None:
+def shelve_image(cloud: DevCloud, server: Row, *, owner: str) -> None:
     """Keep the root disk of a server as the image ``<name>-shelved``.
 
     A server that boots from a volume needs none.
     """
     if root_volume(server) is not None:
         return
-    name, owner = f"{server['name']}-shelved", server["project_id"]
-    row = _record(cloud, server, name, _inherited(cloud, server), owner=owner)
+    row = _record(cloud, server, f"{server['name']}-shelved", _inherited(cloud, server), owner=owner)
     server["shelved_image_id"] = row["id"]
     _upload(cloud, server, row)
 

@@ -46,15 +46,21 @@ def add_member(cloud: DevCloud, request: ApiRequest, image_id: str) -> dict[str,
         raise forbidden("Only shared images have members.")
     if (image_id, member_id) in cloud.table(MEMBERS):
         raise conflict(f"Member {member_id} is duplicated for image {image_id}")
+    return _view(offer(cloud, image_id, member_id))
+
+
+def offer(cloud: DevCloud, image_id: str, member_id: str) -> Row:
+    """Make a project a member that has not answered yet."""
     now = cloud.now()
-    row = {
-        "image_id": image_id,
-        "member_id": member_id,
-        "status": "pending",
-        "created_at": now,
-        "updated_at": now,
-    }
-    return _view(cloud.table(MEMBERS).add(row))
+    return cloud.table(MEMBERS).add(
+        {
+            "image_id": image_id,
+            "member_id": member_id,
+            "status": "pending",
+            "created_at": now,
+            "updated_at": now,
+        }
+    )
 
 
 @SERVICE.route("PUT", "/images/{image_id}/members/{member_id}", policy="modify_member")

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from pumphouse import errors
-from pumphouse.cloud_api import Service
+from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.compare import differences
 from pumphouse.context import PENDING, Deferred, JournalEntry
 from pumphouse.model import Action, Side
@@ -65,9 +65,17 @@ class ServerStep(Step):
         server: Mapping[str, Any] = answer["server"]
         return server
 
-    def act(self, side: Side, identity: str, action: str, body: Mapping[str, Any] | None = None) -> None:
+    def act(
+        self,
+        side: Side,
+        identity: str,
+        action: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        cloud: CloudAPI | None = None,
+    ) -> None:
         """Send an action. After a lost answer it is sent again if the server is still as it was."""
-        cloud, path = self.context.cloud(side), f"/servers/{identity}/action"
+        cloud, path = cloud or self.context.cloud(side), f"/servers/{identity}/action"
         try:
             cloud.post(Service.COMPUTE, path, {action: body}, up_to=UP_TO)
         except errors.Unsure:
@@ -247,7 +255,9 @@ class Settle(ServerStep):
         states = {"ACTIVE"} if target not in _REST else _ALIKE.get(target, {target})
         body = self.body(Side.DESTINATION, identity)
         if body["status"] not in states and body.get("OS-EXT-STS:task_state") is None:
-            self.act(Side.DESTINATION, identity, _REST[target])
+            # The image that shelving makes belongs to the project in whose name it is asked for.
+            acting = self.acting(self.want().project_id)
+            self.act(Side.DESTINATION, identity, _REST[target], cloud=acting)
         wait = self.until(Side.DESTINATION, identity, states)
 
         def poll() -> Any:

@@ -157,7 +157,7 @@ class Network(NeutronType):
 
     def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
         """Share it, and then tag it."""
-        self._share(cloud, identity, want.fields.get("shared_with", ()))
+        self._share(cloud, identity, want, want.fields.get("shared_with", ()))
         super().finish(cloud, identity, want)
 
     def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
@@ -166,21 +166,22 @@ class Network(NeutronType):
             cloud, identity, want, {name: value for name, value in changed.items() if name != "shared_with"}
         )
         if "shared_with" in changed:
-            self._share(cloud, identity, changed["shared_with"])
+            self._share(cloud, identity, want, changed["shared_with"])
             gone = set(want.fields["shared_with"]).difference(changed["shared_with"])
             for policy in _policies(cloud, object_id=identity):
                 if policy["target_tenant"] in gone:
                     cloud.delete(self.service, f"{_POLICIES}/{policy['id']}")
 
-    def _share(self, cloud: CloudAPI, identity: str, projects: Iterable[str]) -> None:
+    def _share(self, cloud: CloudAPI, identity: str, want: Want, projects: Iterable[str]) -> None:
         missing = set(projects)
         if missing:
             missing -= _shared_with(cloud, identity)
         for project in sorted(missing):
-            self._share_with(cloud, identity, project)
+            self._share_with(cloud, identity, want, project)
 
-    def _share_with(self, cloud: CloudAPI, identity: str, project: str) -> None:
+    def _share_with(self, cloud: CloudAPI, identity: str, want: Want, project: str) -> None:
         body = {
+            "project_id": want.project_id,  # so that its owner, too, can end it
             "object_type": "network",
             "object_id": identity,
             "action": _SHARE,

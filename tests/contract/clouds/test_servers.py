@@ -151,6 +151,27 @@ def test_a_server_that_cannot_be_is_refused(world, changes, status):
     assert "message" in next(iter(answer.body.values()))
 
 
+def test_an_image_of_a_server_is_theirs_who_asked_and_shared_with_whose_it_is(world):
+    server = world.make("server")
+    body, asking = {"name": world.fresh()}, world.admin.session
+    answer = act(world, server["id"], "createImage", body, session=asking)
+    assert answer.status == 202
+    path = f"/v2/images/{answer.body['image_id']}"
+
+    def image():
+        shown = world("GET", "image", path, session=asking).body
+        return shown if shown["status"] == "active" else None
+
+    try:
+        made = world.wait(image, "the image")
+        assert (made["visibility"], made["instance_owner"]) == ("shared", world.project_id)
+        assert made["owner"] == asking.get_project_id()
+        members = world("GET", "image", f"{path}/members", session=asking).body["members"]
+        assert [(one["member_id"], one["status"]) for one in members] == [(world.project_id, "pending")]
+    finally:
+        world("DELETE", "image", path, session=asking)
+
+
 def test_a_volume_is_attached_and_let_go(world):
     server, volume = world.make("server"), world.make("volume")
     path = f"/servers/{server['id']}/os-volume_attachments"

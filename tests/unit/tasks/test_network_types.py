@@ -122,6 +122,11 @@ def test_a_network_is_shared_with_the_same_projects(tenancy, project, network):
     made = tenancy.bench.carry(NETWORK, resource)
     friend = tenancy.bench.there("project", other)
     assert tenancy.shown("network", made).fields["shared_with"] == [friend]
+    policies = tenancy.bench.destination.list(
+        Service.NETWORK, "/rbac-policies", "rbac_policies", params={"object_id": made}
+    )
+    owner = tenancy.bench.there("project", project)
+    assert [one["project_id"] for one in policies] == [owner]
     step = Create(tenancy.bench.context, tenancy.bench.item(NETWORK, resource))
     NETWORK.finish(tenancy.bench.destination, made, step.want())
     NETWORK.update(tenancy.bench.destination, made, step.want(), {"shared_with": []})

@@ -303,8 +303,12 @@ def test_a_shelved_server_moves_from_its_shelved_image(bench, place):
     assert image is not None
     bench.carry(Image(), image)
     made = bench.carry(KIND, resource)
-    assert place.body(made, Side.DESTINATION)["status"] in {"SHELVED", "SHELVED_OFFLOADED"}
+    there = place.body(made, Side.DESTINATION)
+    assert there["status"] in {"SHELVED", "SHELVED_OFFLOADED"}
     assert place.body(identity)["status"] == "SHELVED_OFFLOADED"
+    images = bench.destination.list(Service.IMAGE, "/images", "images")
+    owners = [one["owner"] for one in images if one.get("instance_uuid") == made]
+    assert owners == [there["tenant_id"]]
 
 
 def test_a_second_attempt_makes_no_second_server(bench, place):
