@@ -116,6 +116,8 @@ def test_groups_that_name_each_other(tenancy, project):
         (app_there, web_there),
         (web_there, app_there),
     ]
+    tenancy.bench.step(GROUP, tenancy.resource("security_group", web), "create")  # again, after a pause
+    assert tenancy.shown("security_group_rule", made[1]) is not None
     tenancy.undo()
 
 
@@ -209,6 +211,25 @@ def test_a_rule_with_an_address_group_blocks():
     }
     (problem,) = RULE.refuse(RULE.read(body), None)
     assert problem.severity is Severity.BLOCK
+
+
+def test_a_rule_of_others_and_one_with_an_address_group_are_not_taken_for_ours(tenancy, project):
+    group = make_group(tenancy, project, "web")
+    rule = make_rule(tenancy, project, group, protocol="tcp")
+    made = tenancy.carry("security_group", group)
+    there = tenancy.bench.there("project", project)
+    addresses = {"name": "offices", "addresses": ["192.0.2.0/24"], "project_id": there}
+    offices = tenancy.network("/address-groups", {"address_group": addresses}, side=Side.DESTINATION)
+    body = {"security_group_id": made, "project_id": there, "direction": "ingress", "ethertype": "IPv4"}
+    body |= {"protocol": "tcp"}
+    narrow = {"security_group_rule": {**body, "remote_address_group_id": offices}}
+    tenancy.network("/security-group-rules", narrow, side=Side.DESTINATION)
+    resource, cloud = tenancy.resource("security_group_rule", rule), tenancy.bench.destination
+    want = Create(tenancy.bench.context, tenancy.bench.item(RULE, resource)).want()
+    assert RULE.find(cloud, want) is None
+    theirs = tenancy.network("/security-group-rules", {"security_group_rule": body}, side=Side.DESTINATION)
+    assert RULE.find(cloud, want) == theirs
+    assert RULE.find(cloud, replace(want, others=frozenset({theirs}))) is None
 
 
 def test_a_rule_belongs_to_its_groups_project_whoever_made_it(tenancy, project):
