@@ -8,7 +8,7 @@ import pytest
 
 from pumphouse.cloud_api import Service
 from pumphouse.model import Action, Inventory, Ref, Resource, Side
-from pumphouse.resource import Severity
+from pumphouse.resource import Severity, Want
 from pumphouse.steps import Create
 
 from .harness import finish
@@ -270,3 +270,39 @@ def test_port_forwardings_are_told_as_lost():
     body = {"id": "1", "floating_ip_address": "203.0.113.9", "port_forwardings": [{"external_port": 80}]}
     (problem,) = FLOATING.refuse(FLOATING.read(body), Inventory("source"))
     assert (problem.severity, problem.field) == (Severity.LOST, "port_forwardings")
+
+
+@pytest.mark.parametrize(
+    ("address", "cidr", "why"),
+    [
+        ("203.0.113.7", "203.0.113.0/24", ""),
+        ("203.0.113.8", "203.0.113.0/24", "the destination has it in use"),
+        ("203.0.113.7", "198.51.100.0/24", "it is not in the destination's 198.51.100.0/24"),
+    ],
+)
+def test_an_address_that_cannot_be_kept_is_told_beforehand(address, cidr, why):
+    fields = {"floating_network_id": "n", "floating_ip_address": address}
+    want = Want(source=Resource(ref=Ref("floating_ip", "f"), name=address), fields=fields, secrets={})
+    there = Inventory(
+        "destination",
+        [
+            Resource(ref=Ref("subnet", "s"), name="", fields={"network_id": "n", "cidr": cidr}),
+            Resource(
+                ref=Ref("port", "p"),
+                name="",
+                fields={"network_id": "n"},
+                facts={"addresses": [{"ip_address": "203.0.113.8"}]},
+            ),
+        ],
+    )
+    found = [one.summary.partition(": ")[2] for one in FLOATING.check(want, there, exists=False)]
+    assert found == ([why] if why else [])
+    assert list(FLOATING.check(want, there, exists=True)) == []
+
+
+def test_a_fixed_address_goes_nowhere_without_its_port():
+    """The service refuses it."""
+    source = Resource(ref=Ref("floating_ip", "f"), name="")
+    fields = {"fixed_ip_address": "10.0.0.5", "port_id": None, "description": ""}
+    body = FLOATING.body(Want(source=source, fields=fields, secrets={}))
+    assert "fixed_ip_address" not in body
