@@ -218,6 +218,8 @@ class Router(NeutronType):
             "network_id": subnet["network_id"],
             "project_id": want.project_id,
             "fixed_ips": [fixed],
+            # Else it had the project's default group, which then could not be taken back before the router.
+            "security_groups": [],
             "description": f"{MARKER_TAG}{want.marker}",
         }
         return made() or once(

@@ -108,6 +108,14 @@ def test_a_router_comes_with_gateway_interfaces_and_routes(tenancy, networks, ro
     assert left == []
 
 
+def test_the_interfaces_of_a_router_are_in_no_security_group(tenancy, networks, router):
+    """A group that has a port cannot be taken back, and the default group goes before the router."""
+    made = tenancy.carry("router", router)
+    cloud = tenancy.bench.destination
+    ports = cloud.list(Service.NETWORK, "/ports", "ports", params={"device_id": made})
+    assert [one["security_groups"] for one in ports] == [[]] * 3
+
+
 def test_what_a_router_loses_is_told(tenancy, router):
     resource = tenancy.resource("router", router)
     (problem,) = ROUTER.refuse(resource, tenancy.seen)
