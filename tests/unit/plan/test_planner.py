@@ -195,6 +195,13 @@ def test_a_quota_that_does_not_suffice_blocks():
     assert "quota compute.instances is 1, 0 are used and 2 more are needed" in why(made, "quota:p1")
 
 
+def test_a_quota_that_just_suffices_blocks_nothing():
+    exact = replace(
+        source().get(Ref("quota", "p1")), fields={"project_id": "p1", "compute": {"instances": 2}}
+    )
+    assert actions(plan(source_with(exact)))["quota:p1"] == "create"
+
+
 def test_a_quota_is_set_before_what_it_is_for():
     made, quota = plan(), Ref("quota", "p1")
     assert quota in made.by_ref[Ref("server", "v1")].needs

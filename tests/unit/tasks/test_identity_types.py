@@ -283,6 +283,10 @@ def test_granting_twice_is_no_error(tenancy, domain, project):
     first, tenancy.bench.journal.entries = tenancy.bench.journal.entries, []
     resource = tenancy.resource("role_assignment", path)
     assert tenancy.bench.carry(REGISTRY["role_assignment"], resource) == made
+    kind = REGISTRY["role_assignment"]
+    want = Create(tenancy.bench.context, tenancy.bench.item(kind, resource)).want()
+    assert kind.find(tenancy.bench.destination, want) == made
+    assert kind.find(tenancy.bench.destination, replace(want, others=frozenset({made}))) is None
     tenancy.bench.journal.entries = first
 
 

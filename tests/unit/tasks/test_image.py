@@ -142,9 +142,11 @@ def test_members_that_were_there_outlive_an_update_and_its_undo(bench, make):
     def there() -> set[str]:
         return {one["member"] for one in bench.read(KIND, made, Side.DESTINATION).fields["members"]}
 
-    assert there() == {bench.there("project", friend), bench.there("project", late)}
+    theirs = bench.there("project", bench.project("theirs"))
+    bench.destination.post(Service.IMAGE, f"/images/{made}/members", {"member": theirs})
+    assert there() == {bench.there("project", friend), bench.there("project", late), theirs}
     step.undo(bench.journal.open()[0])
-    assert there() == {bench.there("project", friend)}
+    assert there() == {bench.there("project", friend), theirs}
 
 
 def test_kernel_and_ramdisk_are_rewritten(bench, make):
@@ -223,6 +225,20 @@ def test_a_changed_image_is_set_right(bench, make):
     for step in KIND.steps:
         bench.step(KIND, resource, step.name, **more)
     equal(bench, resource, made)
+
+
+def test_a_property_of_any_name_is_changed(bench, make):
+    """In a JSON patch a slash and a tilde have meanings of their own."""
+    identity = make(**{"team/a~b": "old"})
+    made = bench.carry(KIND, bench.read(KIND, identity, Side.SOURCE))
+    patch = [{"op": "replace", "path": "/team~1a~0b", "value": "new"}]
+    bench.source.patch(Service.IMAGE, f"/images/{identity}", patch)
+    resource = bench.read(KIND, identity, Side.SOURCE)
+    assert resource.fields["properties"]["team/a~b"] == "new"
+    item = bench.item(KIND, resource, action=Action.UPDATE, destination_id=made, changed=("properties",))
+    KIND.steps[0](bench.context, item).run()
+    there = bench.read(KIND, made, Side.DESTINATION)
+    assert there.fields["properties"]["team/a~b"] == "new"
 
 
 def test_the_same_content_and_name_is_the_same_image_and_other_content_is_not(bench, make):

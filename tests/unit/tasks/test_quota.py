@@ -149,6 +149,30 @@ def test_limits_of_a_volume_type_are_keyed_by_its_name(tenancy, project):
     assert f"gigabytes_{name}" not in read(tenancy, Side.DESTINATION, there).fields["block-storage"]
 
 
+def test_a_limit_of_a_volume_type_is_lifted_again_where_other_limits_stay(tenancy, project):
+    """What is unlimited is not read, so putting back what was read is not enough."""
+    limit = f"gigabytes_{tenancy.bench.prefix}-fast"
+    for side in Side:
+        body = {"volume_type": {"name": f"{tenancy.bench.prefix}-fast"}}
+        made = tenancy.bench.cloud(side).post(Service.VOLUME, "/types", body)["volume_type"]["id"]
+        tenancy.bench.remove_later(side, Service.VOLUME, f"/types/{made}")
+    there = tenancy.bench.there("project", project)
+    for cloud, identity, limits in (
+        (tenancy.bench.source, project, {limit: 50}),
+        (tenancy.bench.destination, there, {"volumes": 9}),
+    ):
+        cloud.put(Service.VOLUME, f"/os-quota-sets/{identity}", {"quota_set": limits})
+    before = read(tenancy, Side.DESTINATION, there).fields
+    resource = read(tenancy, Side.SOURCE, project)
+    changed = ("block-storage",)
+    item = tenancy.bench.item(QUOTA, resource, action=Action.UPDATE, destination_id=there, changed=changed)
+    step = step_named(QUOTA, "create")(tenancy.bench.context, item)
+    finish(step)
+    assert read(tenancy, Side.DESTINATION, there).fields["block-storage"][limit] == 50
+    step.undo(tenancy.bench.journal.open()[0])
+    assert read(tenancy, Side.DESTINATION, there).fields == before
+
+
 def test_only_projects_within_reach_are_asked_for(tenancy, project):
     seen = Inventory("source", [Resource(ref=Ref("project", one), name=one) for one in (project, "other")])
     reach = Reach(projects=frozenset({project}))
