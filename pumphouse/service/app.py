@@ -245,6 +245,12 @@ class Pumphouse:
 
         return load_plan(self.store, self.store.plans.get(plan_id).id)
 
+    def keep_plan(self, plan: Plan) -> Plan:
+        """Put a plan of a file into the store; the same with its new id."""
+        from pumphouse.service.plans import save_plan
+
+        return save_plan(self.store, plan)
+
     def delete_plan(self, plan_id: str) -> PlanRecord:
         """Forget a plan. Raises WrongState if it is a migration's."""
         return self.store.plans.delete(plan_id)

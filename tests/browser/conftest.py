@@ -118,7 +118,9 @@ def every_page(plan, moved):
         f"/migrations/{moved}/report",
         "/plans",
         f"/plans/{plan.id}",
+        f"/migrations/{moved}/units",
         "/clouds",
+        "/clouds/source/resources?tenant=shop",
         "/new",
         "/login-nowhere",
     )

@@ -31,7 +31,9 @@ def large(service):
     ]
     resources = tuple(
         PlannedResource(
-            resource=Resource(ref=ref, name=f"number-{number}", fields={"name": "n" * 40}),
+            resource=Resource(
+                ref=ref, name=f"name-of-the-resource-number-{number}", fields={"name": "n" * 30}
+            ),
             action=Action.CREATE,
             reason="the destination has no such resource",
             selected="belongs to the tenant",

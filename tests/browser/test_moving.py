@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 
@@ -24,6 +25,24 @@ def state_is(page, word):
 
 def button(page, name):
     return page.locator("#migration").get_by_role("button", name=name, exact=True)
+
+
+def look_at_the_report(page):
+    page.get_by_role("link", name=re.compile("units")).click()
+    expect(page.get_by_role("row", name=re.compile("server web-1"))).to_contain_text("done")
+    page.go_back()
+    page.get_by_role("link", name="Report").click()
+    expect(page.locator("h1 .badge")).to_have_text("verified")
+    expect(page.locator(".gantt li")).not_to_have_count(0)
+    page.get_by_label("Outcome").select_option("changed")
+    page.get_by_role("button", name="Filter").click()
+    changed = page.locator("tbody tr")
+    expect(changed).to_have_count(1)
+    changed.locator("summary").click()
+    expect(changed).to_contain_text("203.0.113.11")
+    with page.expect_download() as table:
+        page.get_by_role("link", name="CSV").click()
+    assert table.value.path().read_text().startswith("type,id,name")
 
 
 def test_a_person_moves_a_tenant_from_choosing_it_to_the_report(page):
@@ -66,20 +85,25 @@ def test_a_person_moves_a_tenant_from_choosing_it_to_the_report(page):
     expect(page.locator(".log")).not_to_contain_text("compares it")
     expect(page.locator(".log")).to_contain_text("migration succeeded")
 
-    page.get_by_role("link", name="Report").click()
-    expect(page.locator("h1 .badge")).to_have_text("verified")
-    expect(page.locator(".gantt li")).not_to_have_count(0)
-    page.get_by_label("Outcome").select_option("changed")
-    page.get_by_role("button", name="Filter").click()
-    changed = page.locator("tbody tr")
-    expect(changed).to_have_count(1)
-    changed.locator("summary").click()
-    expect(changed).to_contain_text("203.0.113.11")
-    with page.expect_download() as table:
-        page.get_by_role("link", name="CSV").click()
-    assert table.value.path().read_text().startswith("type,id,name")
+    look_at_the_report(page)
     page.goto("/")
     expect(page.get_by_role("row").filter(has_text="the web shop")).to_contain_text("succeeded")
+
+
+def test_a_plan_that_was_saved_comes_back(page, plan):
+    with_plan = {"name": "plan.json", "mimeType": "application/json"}
+    page.goto("/plans")
+    form = page.locator("form.take")
+    content = json.dumps(plan.to_dict()).encode()
+    form.locator("input").set_input_files(with_plan | {"buffer": content})
+    form.get_by_role("button", name="Take it in").click()
+    page.wait_for_url("**/plans/p-*")
+    assert not page.url.endswith(plan.id)
+    expect(page.locator(".tile", has_text="create")).to_contain_text(re.compile(r"\d\d"))
+    page.goto("/plans")
+    form.locator("input").set_input_files(with_plan | {"buffer": b"something else"})
+    form.get_by_role("button", name="Take it in").click()
+    expect(page.get_by_text("no plan")).to_be_visible()
 
 
 def test_what_is_wrong_with_a_choice_is_said_beside_it(page):

@@ -70,6 +70,33 @@ def show_clouds() -> Response:
     )
 
 
+@blueprint.get("/clouds/<cloud>/resources")
+@allow("clouds:read")
+def show_resources(cloud: str) -> Response:
+    """What a cloud held when it was last read, with filters."""
+    snapshot = service().snapshot(cloud)
+    given = {name: request.args.get(name, "").strip() for name in ("tenant", "type", "text")}
+    rows, marker = page_of(
+        snapshot.select(
+            types=[given["type"]] if given["type"] else [],
+            tenant=given["tenant"] or None,
+            text=given["text"],
+        ),
+        TenantQuery(limit=2 * PER_PAGE, marker=request.args.get("marker") or None),
+        key=lambda one: str(one.ref),
+    )
+    return page(
+        "resources.html",
+        cloud=cloud,
+        snapshot=snapshot,
+        tenants={one.id: one.name for one in snapshot.tenants},
+        given=given,
+        filters={name: one for name, one in given.items() if one},
+        rows=rows,
+        marker=marker,
+    )
+
+
 @blueprint.get("/clouds/<cloud>/check")
 @allow("clouds:check")
 def show_check(cloud: str) -> Response:

@@ -52,6 +52,21 @@ def show_layout(plan_id: str) -> Response:
     )
 
 
+@blueprint.get("/plans/<plan_id>/find")
+@allow("plans:read")
+def find_resource(plan_id: str) -> Response:
+    """The place of the next resource with a text in its type, name or id; null if there is none."""
+    resources = kept.shown(plan_id).plan.resources
+    text = request.args.get("text", "").strip().casefold()
+    after = request.args.get("after", -1, type=int)
+    order = sorted(range(len(resources)), key=lambda number: (number <= after, number))
+    return jsonify(number=next((number for number in order if text in _words(resources[number])), None))
+
+
+def _words(one: PlannedResource) -> str:
+    return f"{spaced(one.ref.type)} {one.resource.name} {one.ref.id}".casefold()
+
+
 def letters(plan: Plan) -> str:
     """What the plan does with each resource, in its order."""
     return "".join(LETTERS[one.action] for one in plan.resources)

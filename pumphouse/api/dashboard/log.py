@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from pumphouse.api.dashboard.states import MIGRATIONS, UNITS, Look
 from pumphouse.events import StepProgressed, UnitChanged
-from pumphouse.service import Pumphouse
-from pumphouse.store.events import EventRecord
+from pumphouse.store.events import EventRecord, Events
 from pumphouse.store.states import MigrationState, UnitState
 from pumphouse.text import duration, explain_dict
 
@@ -56,8 +55,9 @@ class Log:
 
 
 def read(
-    service: Pumphouse,
+    events: Events,
     migration: str,
+    units: Mapping[str, str],
     *,
     group: str = "all",
     text: str = "",
@@ -65,25 +65,23 @@ def read(
 ) -> Log:
     """The newest lines that pass the filters.
 
+    :param units: what people read for a unit's name.
     :param group: one of :data:`FILTERS`.
     :param text: only lines with this in them.
     """
     wanted, found, seen = text.casefold(), list[Line](), 0
-    units = {unit.name: unit.kind for unit in service.units(migration)}
+    size = SHOWN if group == "all" and not wanted else _PAGE
     while seen < _MOST_READ:
-        page = service.store.events.newest(
-            migration, before=before, without=(StepProgressed.kind,), limit=_PAGE
-        )
-        for number, event in enumerate(page):
+        page = events.newest(migration, before=before, without=(StepProgressed.kind,), limit=size)
+        for event in page:
             before = event.seq
             line = line_of(event, units)
             if (group == "all" or group in line.groups) and wanted in f"{line.about} {line.text}".casefold():
                 found.append(line)
             if len(found) == SHOWN:
-                last = number + 1 == len(page) and len(page) < _PAGE
-                return Log(lines=found, more=None if last else before)
+                return Log(lines=found, more=before)
         seen += len(page)
-        if len(page) < _PAGE:
+        if len(page) < size:
             return Log(lines=found, more=None)
     return Log(lines=found, more=before)
 

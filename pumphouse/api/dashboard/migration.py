@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,13 +13,17 @@ from pumphouse.api.auth import allow, allowed
 from pumphouse.api.dashboard import kept, log
 from pumphouse.api.dashboard.pages import blueprint, page, part
 from pumphouse.api.dashboard.situation import Situation, error_of
+from pumphouse.api.documents import Paging
+from pumphouse.api.paging import page_of
 from pumphouse.api.routes import service
 from pumphouse.api.v1.actions import WISHES, Action
 from pumphouse.store.migrations import MigrationRecord, Request
 from pumphouse.store.states import MigrationState
+from pumphouse.store.units import UnitRecord
 from pumphouse.store.wishes import ALLOWED
 
 _MOST_LISTED: Final = 12
+PER_PAGE: Final = 100
 PARTS: Final = ("head", "progress", "running", "types", "log")
 
 
@@ -52,7 +57,26 @@ def live_migration(migration_id: str) -> Response:
 def show_log(migration_id: str) -> Response:
     """More of the log, for the end of what is shown."""
     record = service().migration(migration_id)
-    return part(render_template("migration_log.html", record=record, **_log(record)))
+    found = _log(record, service().units(record.id))
+    return part(render_template("migration_log.html", record=record, **found))
+
+
+@blueprint.get("/migrations/<migration_id>/units")
+@allow("migrations:read")
+def show_units(migration_id: str) -> Response:
+    """Its units: what is done, and undone, as a whole."""
+    record = service().migration(migration_id)
+    units = service().units(record.id)
+    state = request.args.get("state", "")
+    rows, marker = page_of(
+        [one for one in units if state in {"", one.state}],
+        Paging(limit=PER_PAGE, marker=request.args.get("marker") or None),
+        key=lambda one: one.name,
+    )
+    counts = Counter(one.state for one in units)
+    return page(
+        "units.html", record=record, rows=rows, marker=marker, state=state, counts=counts, error_of=error_of
+    )
 
 
 @blueprint.get("/migrations/<migration_id>/resources/<int:number>")
@@ -65,32 +89,42 @@ def show_resource(migration_id: str, number: int) -> Response:
 
 
 def situation(record: MigrationRecord) -> Situation:
-    """How it stands now."""
-    plan = kept.shown(record.plan_id).plan
+    """How it stands now. All who watch it are given the same until something happens."""
     app = service()
-    return Situation(record, plan, app.steps(record.id), app.units(record.id), now=datetime.now(UTC))
+    key = (record.id, record.plan_id, record.state, app.store.events.last())
+
+    def make() -> Situation:
+        plan = kept.shown(record.plan_id).plan
+        return Situation(record, plan, app.steps(record.id), app.units(record.id), now=datetime.now(UTC))
+
+    return kept.situations().get(key, make)
 
 
 def _values(record: MigrationRecord) -> dict[str, Any]:
+    found = situation(record)
     return {
         "record": record,
-        "situation": situation(record),
+        "situation": found,
         "at_work": record.at_work(datetime.now(UTC)),
         "actions": actions(record),
         "error_of": error_of,
         "most": _MOST_LISTED,
         "has_report": service().store.migrations.report(record.id) is not None,
         "queue": service().config.api.migrations,
-        **_log(record),
+        **_log(record, found.units),
     }
 
 
-def _log(record: MigrationRecord) -> Mapping[str, Any]:
+def _log(record: MigrationRecord, units: Sequence[UnitRecord]) -> Mapping[str, Any]:
     group = request.args.get("group", "all")
     text = request.args.get("text", "")
-    before = request.args.get("before", type=int)
     found = log.read(
-        service(), record.id, group=group if group in log.FILTERS else "all", text=text, before=before
+        service().store.events,
+        record.id,
+        {unit.name: unit.kind for unit in units},
+        group=group if group in log.FILTERS else "all",
+        text=text,
+        before=request.args.get("before", type=int),
     )
     return {"log": found, "log_filters": log.FILTERS, "group": group, "text": text}
 

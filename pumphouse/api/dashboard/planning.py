@@ -71,6 +71,19 @@ def show_plans() -> Response:
     return page("plans.html", plans=plans, marker=marker, scope_of=Scope.from_dict)
 
 
+@blueprint.post("/plans")
+@allow("plans:create")
+def take_plan() -> AnyResponse:
+    """Take in a plan that was saved as a file. It is planned again when it is started."""
+    file = request.files.get("plan")
+    try:
+        data = json.loads(file.read()) if file is not None else None
+    except ValueError as error:  # no JSON, or no text at all
+        raise errors.BadPlan(f"what was sent is no plan: {error}") from None
+    plan = service().keep_plan(Plan.from_dict(data, where="what was sent"))
+    return redirect(url_for("dashboard.show_plan", plan_id=plan.id), 303)
+
+
 @blueprint.get("/plans/<plan_id>")
 @allow("plans:read")
 def show_plan(plan_id: str) -> AnyResponse:

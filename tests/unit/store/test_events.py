@@ -130,3 +130,12 @@ def test_an_event_after_the_close_is_written_at_once(store) -> None:
     writer(noted("late"))
     assert [e.payload["text"] for e in store.events.read()] == ["late"]
     assert "pumphouse-events" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_the_newest_come_first_from_before_a_number_and_without_some_kinds(store) -> None:
+    failed = MigrationChanged(migration="m-1", state="FAILED")
+    store.events.append([noted("a"), noted("b"), noted("c", "m-2"), failed])
+    assert [one.seq for one in store.events.newest("m-1")] == [4, 2, 1]
+    assert [one.seq for one in store.events.newest("m-1", limit=2)] == [4, 2]
+    assert [one.seq for one in store.events.newest("m-1", before=4)] == [2, 1]
+    assert [one.seq for one in store.events.newest("m-1", without=["noted"])] == [4]

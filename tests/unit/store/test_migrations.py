@@ -206,6 +206,37 @@ def test_requests_reach_the_process_at_work_once(store, migration) -> None:
     assert store.migrations.requested(migration.id) is None
 
 
+def test_what_was_done_is_asked_for_no_longer(store, migration) -> None:
+    epoch = store.migrations.take(migration.id, ME)
+    store.migrations.set_state(migration.id, MigrationState.RUNNING, epoch=epoch)
+    store.migrations.request(migration.id, Request.PAUSE)
+    assert store.migrations.get(migration.id).request is Request.PAUSE
+    store.migrations.set_state(migration.id, MigrationState.PAUSED, epoch=epoch)
+    assert store.migrations.get(migration.id).request is None
+
+
+@pytest.mark.parametrize("name", ["shop", "магазин", 'a "b" \\ %'])
+def test_migrations_are_found_by_what_they_move(store, make_migration, name) -> None:
+    def make(*names: str, subjects: tuple[str, ...] = ()) -> str:
+        scope = {"kind": "tenant", "names": list(names)}
+        plan = store.plans.create(source="from", destination="to", scope=scope, document={})
+        return store.migrations.create(
+            name="x", plan_id=plan.id, source="from", destination="to", subjects=subjects
+        ).id
+
+    make_migration("other")
+    first, second = make(name, "blog"), make("somebody", subjects=("id-1", "id-2"))
+    make(f"{name}2")
+
+    def found(*tenants: str) -> set[str]:
+        return {one.id for one in store.migrations.list(tenants=tenants)}
+
+    assert found(name) == {first}
+    assert found("id-2") == {second}
+    assert found(name, "id-1") == {first, second}
+    assert found("id") == found() == set()
+
+
 def test_an_ended_migration_takes_no_request(store, migration) -> None:
     store.migrations.set_state(migration.id, MigrationState.CANCELLED)
     with pytest.raises(WrongState, match="CANCELLED"):

@@ -155,17 +155,14 @@ export class Graph {
     this.detail.lastHtml = null;
   }
 
-  find(text) {
-    const wanted = text.trim().toLowerCase();
-    const { nodes, types } = this.data;
-    const from = this.chosen === null ? 0 : this.chosen + 1;
-    for (let step = 0; wanted && step < nodes.length; step += 1) {
-      const number = (from + step) % nodes.length;
-      if (`${types[nodes[number][0]]} ${nodes[number][1]}`.toLowerCase().includes(wanted)) {
-        this.choose(number, { centre: true });
-        return;
-      }
-    }
+  // The boxes have room for the beginning of a name only, so the server looks.
+  async find(text) {
+    if (!text.trim()) return;
+    const query = new URLSearchParams({ text, after: this.chosen ?? -1 });
+    const answer = await fetch(`/plans/${this.data.plan}/find?${query}`, { headers: { Accept: "application/json" } });
+    const number = answer.ok ? (await answer.json()).number : null;
+    if (number === null) this.leave();
+    else await this.choose(number, { centre: true });
   }
 
   // -- mouse, touch, keyboard
