@@ -104,6 +104,7 @@ class Cloud:
         if not (self._made() and set(self._commands()) <= set(self.processes.running())):
             self.up()
         self._end_guests("list", "--all")
+        self.processes.stop(["keystone"])  # what it has cached
         self._database.down()
         shutil.rmtree(self._database.files)
         shutil.copytree(self._pristine / "mysql", self._database.files)
@@ -111,6 +112,7 @@ class Cloud:
             for path in (self.home / "state" / part).iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         self._database.up(DATABASES)
+        self._start(["keystone"])
         self._wait_healthy()
 
     def states(self) -> dict[str, int | None]:

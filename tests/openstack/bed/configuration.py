@@ -119,7 +119,10 @@ def _keystone(place: Place) -> Sections:
     state = place.home / "state/keystone"
     return {
         "database": _database(place, "keystone"),
+        # Every request to any service asks it about a token. It is one process, so its own memory will do.
+        "cache": {"enabled": "true", "backend": "oslo_cache.dict"},
         "token": {"provider": "fernet"},
+        "identity": {"password_hash_rounds": 5},  # the passwords are no secrets
         "fernet_tokens": {"key_repository": state / "fernet"},
         "credential": {"key_repository": state / "credential"},
     }
