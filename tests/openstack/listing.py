@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -39,7 +40,8 @@ COLLECTIONS = {
     "flavors": Collection("compute", "/flavors/detail?is_public=None&limit=1000", "flavors", "2.61"),
     "servers": Collection("compute", "/servers/detail?all_tenants=1&limit=1000", "servers", "2.79"),
     "server groups": Collection("compute", "/os-server-groups?all_projects=true", "server_groups", "2.64"),
-    "images": Collection("image", "/images?limit=1000", "images"),
+    "images": Collection("image", "/images?limit=1000&member_status=all", "images"),
+    "hidden images": Collection("image", "/images?limit=1000&os_hidden=true", "images"),
     "networks": Collection("network", "/networks", "networks"),
     "subnets": Collection("network", "/subnets", "subnets"),
     "ports": Collection("network", "/ports", "ports"),
@@ -48,6 +50,9 @@ COLLECTIONS = {
     "security groups": Collection("network", "/security-groups", "security_groups"),
     "security group rules": Collection("network", "/security-group-rules", "security_group_rules"),
     "RBAC policies": Collection("network", "/rbac-policies", "rbac_policies"),
+    "subnet pools": Collection("network", "/subnetpools", "subnetpools"),
+    "address scopes": Collection("network", "/address-scopes", "address_scopes"),
+    "QoS policies": Collection("network", "/qos/policies", "policies"),
     "volumes": Collection("block-storage", "/volumes/detail?all_tenants=1&limit=1000", "volumes", "3.59"),
     "snapshots": Collection(
         "block-storage", "/snapshots/detail?all_tenants=1&limit=1000", "snapshots", "3.59"
@@ -58,6 +63,12 @@ DETAILS = {
         "flavors",
         Collection("compute", "/flavors/{id}/os-flavor-access", "flavor_access", "2.61"),
     ),
+    "image members": ("images", Collection("image", "/images/{id}/members", "members")),
+    "group members": ("groups", Collection("identity", "/groups/{id}/users", "users")),
+    "application credentials": (
+        "users",
+        Collection("identity", "/users/{id}/application_credentials", "application_credentials"),
+    ),
     "key pairs": ("users", Collection("compute", "/os-keypairs?user_id={id}", "keypairs", "2.10")),
     "compute quotas": ("projects", Collection("compute", "/os-quota-sets/{id}", "quota_set", "2.60")),
     "network quotas": ("projects", Collection("network", "/quotas/{id}", "quota")),
@@ -67,6 +78,11 @@ DETAILS = {
         Collection("compute", "/servers/{id}/os-volume_attachments", "volumeAttachments", "2.79"),
     ),
 }
+ONLY_OF: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "flavor access": lambda flavor: not flavor["os-flavor-access:is_public"],
+    "image members": lambda image: image["visibility"] == "shared",
+}
+"""Where not every owner has details, which do."""
 TABLES = ("user", "local_user", "password", "project", "assignment", "user_option")
 
 
@@ -81,8 +97,8 @@ class Change:
     after: Any
 
 
-def listing(cloud: Connection, keystone: str) -> Listing:
-    """All that the cloud lists and what Keystone's database holds of users; password hashes as digests."""
+def listing(cloud: Connection, keystone: str | None) -> Listing:
+    """All that the cloud lists, and what Keystone's database holds of users, if known: hashes as digests."""
     found: Listing = {
         name: {_identity(where, one): one for one in _get(cloud, where)}
         for name, where in COLLECTIONS.items()
@@ -90,9 +106,9 @@ def listing(cloud: Connection, keystone: str) -> Listing:
     for name, (owners, where) in DETAILS.items():
         found[name] = {}
         for identity, owner in found[owners].items():
-            if name != "flavor access" or not owner["os-flavor-access:is_public"]:
+            if name not in ONLY_OF or ONLY_OF[name](owner):
                 found[name][identity] = _get(cloud, where._replace(path=where.path.format(id=identity)))
-    return found | _tables(keystone)
+    return found | (_tables(keystone) if keystone else {})
 
 
 def _get(cloud: Connection, where: Collection) -> Any:

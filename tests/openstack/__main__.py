@@ -1,0 +1,105 @@
+"""Runs all that wants real clouds: the contract on both of them, then the acceptance between them.
+
+``python tests/openstack [options] [pytest's own arguments]``. Without ``--source`` and ``--destination`` it
+brings up the two clouds of ``bed/``, as they were at first, and takes them down again if they were down. With
+them it uses any two clouds of clouds.yaml, on which it makes throw-away projects and removes them again;
+nobody else may use those clouds meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+BED = HERE / "bed"
+TESTS = (HERE.parent / "contract/clouds", HERE)
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """What the tests want to know of one; ``keystone`` is the URL of its Keystone's database."""
+
+    name: str
+    keystone: str | None = None
+    release: str | None = None
+
+    def variables(self, side: str) -> dict[str, str]:
+        """As they want to be told."""
+        told = {"": self.name, "_KEYSTONE": self.keystone, "_RELEASE": self.release}
+        return {f"PUMPHOUSE_TEST_{side.upper()}{what}": one for what, one in told.items() if one}
+
+
+KEYSTONE = "mysql+pymysql://openstack:secret@{}/keystone"
+OF_BED = {
+    "source": Cloud("source", KEYSTONE.format("127.0.0.11"), "Zed (2022.2)"),
+    "destination": Cloud("destination", KEYSTONE.format("127.0.0.12"), "2026.2"),
+}
+
+
+def bed(action: str, **options: Any) -> int:
+    """Do something to the clouds of ``bed/``; the exit status."""
+    return subprocess.run([sys.executable, BED, action], check=False, **options).returncode
+
+
+def run(clouds: Mapping[str, Cloud], words: Sequence[str], page: Path | None, **more: str) -> int:
+    """Run the tests, and write the page if they succeed; the exit status."""
+    told = {name: one for side, cloud in clouds.items() for name, one in cloud.variables(side).items()}
+    told["PUMPHOUSE_TEST_CLOUDS"] = " ".join(cloud.name for cloud in clouds.values())
+    with tempfile.TemporaryDirectory() as directory:
+        record = str(Path(directory) / "record.json")
+        environment = {**os.environ, **told, **more, "PUMPHOUSE_TEST_RECORD": record}
+        command = [sys.executable, "-m", "pytest", "-p", "no:randomly", *map(str, TESTS), *words]
+        status = subprocess.run(command, check=False, env=environment).returncode
+        if status == 0 and page:
+            subprocess.run([sys.executable, HERE / "write_report.py", record, page], check=True)
+    return status
+
+
+def run_on_bed(words: Sequence[str], page: Path | None) -> int:
+    """The same on the clouds of ``bed/``; they are left as they were found, up or down."""
+    home = os.environ.get("PUMPHOUSE_BED") or str(Path.home() / ".cache/pumphouse-bed")
+    was_up = bed("status", stdout=subprocess.DEVNULL) == 0
+    try:
+        if bed("reset"):
+            sys.stderr.write("NOT RUN ON REAL CLOUDS: they did not come up, see above\n")
+            return 1
+        return run(
+            OF_BED,
+            words,
+            page,
+            OS_CLIENT_CONFIG_FILE=str(BED / "clouds.yaml"),
+            PUMPHOUSE_TEST_VOLUME_FILE=f"{home}/{{cloud}}/state/volumes/volume-{{id}}",
+        )
+    finally:
+        if not was_up:
+            bed("down")
+
+
+def main() -> int:
+    """Parse and do."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for side in OF_BED:
+        parser.add_argument(f"--{side}", metavar="CLOUD", help=f"the {side} in clouds.yaml")
+        parser.add_argument(
+            f"--{side}-keystone", metavar="URL", help=f"the database of the {side}'s Keystone"
+        )
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the documentation's page anew")
+    chosen, words = parser.parse_known_args()
+    if bool(chosen.source) != bool(chosen.destination):
+        parser.error("--source and --destination belong together")
+    if not chosen.source:
+        return run_on_bed(words, chosen.page)
+    clouds = {side: Cloud(getattr(chosen, side), getattr(chosen, f"{side}_keystone")) for side in OF_BED}
+    return run(clouds, words, chosen.page)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
