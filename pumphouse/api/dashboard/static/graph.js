@@ -139,9 +139,11 @@ export class Graph {
 
   async tell() {
     if (this.chosen === null || !this.root.dataset.about) return;
-    const answer = await fetch(this.root.dataset.about.replace(/0$/, this.chosen), { headers: { Accept: "application/json" } });
-    if (!answer.ok) return;
-    const found = await answer.json();
+    // What cannot be told now is told when the state changes next, or when it is chosen again.
+    const url = this.root.dataset.about.replace(/0$/, this.chosen);
+    const answer = await fetch(url, { headers: { Accept: "application/json" } }).catch(() => null);
+    const found = answer?.ok ? await answer.json().catch(() => null) : null;
+    if (found === null) return;
     if (this.detail.lastHtml === found.html) return;
     this.detail.lastHtml = this.detail.innerHTML = found.html;
     this.detail.hidden = false;

@@ -54,8 +54,12 @@ log.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-more]");
   if (!button) return;
   button.disabled = true;
-  const answer = await fetch(button.dataset.more, { headers: { Accept: "application/json" } });
-  if (!answer.ok) { say(await problem(answer)); button.disabled = false; return; }
+  const answer = await fetch(button.dataset.more, { headers: { Accept: "application/json" } }).catch(() => null);
+  if (!answer?.ok) {
+    say(answer ? await problem(answer) : "The server cannot be reached. Try again once it is back.");
+    button.disabled = false;
+    return;
+  }
   const older = document.createElement("div");
   older.innerHTML = (await answer.json()).html;
   tellTimes(older);
@@ -67,7 +71,8 @@ log.addEventListener("click", async (event) => {
 
 // -- the graph
 
-let loading = graph.load().catch(() => say("The graph could not be loaded. Load the page again."));
+const load = (url) => graph.load(url).catch(() => say("The graph could not be loaded. Load the page again."));
+let loading = load();
 root.addEventListener("told", async (event) => {
   const { plan, letters } = event.detail;
   await loading;
@@ -75,7 +80,7 @@ root.addEventListener("told", async (event) => {
   if (plan !== graph.data.plan) {
     graph.root.dataset.letters = letters;
     graph.leave();
-    loading = graph.load(graph.root.dataset.layout.replace(graph.data.plan, plan));
+    loading = load(graph.root.dataset.layout.replace(graph.data.plan, plan));
     return;
   }
   graph.colour(letters);

@@ -46,6 +46,14 @@ function row(one) {
 }
 
 async function fill() {
+  try {
+    await showList();
+  } catch {
+    told.textContent = "The server cannot be reached. Write on once it is back.";
+  }
+}
+
+async function showList() {
   const number = ++asked;
   const kind = form.elements.kind.value;
   picker.hidden = !(kind in LISTS);
@@ -87,9 +95,9 @@ function offerReading(cloud) {
   button.dataset.busy = "Reading…";
   button.addEventListener("click", async () => {
     const idle = busy(button);
-    const answer = await fetch(`/v1/clouds/${cloud}/refresh`, { method: "POST" });
+    const answer = await fetch(`/v1/clouds/${cloud}/refresh`, { method: "POST" }).catch(() => null);
     idle();
-    if (answer.ok) fill(); else told.textContent = await problem(answer);
+    if (answer && !answer.ok) told.textContent = await problem(answer); else fill();
   });
   told.append(button);
 }
