@@ -227,6 +227,10 @@ class Cloud:
         cloud = self._connection()
         for name, vcpus, ram, disk in FLAVORS:
             cloud.compute.create_flavor(name=name, vcpus=vcpus, ram=ram, disk=disk)
+        # Asking for a project's security groups makes its default one. Else compute would make this one some
+        # time, and it would look like something that a migration has left.
+        service = cloud.identity.find_project("service")
+        cloud.network.get(f"/security-groups?project_id={service.id}")
         public = cloud.network.create_network(
             name="public",
             is_router_external=True,
