@@ -155,7 +155,7 @@ def wait_until(true, seconds=60):
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("how", [by_thread, by_process])
+@pytest.mark.parametrize("how", [by_thread, pytest.param(by_process, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("count", [2, pytest.param(10, marks=pytest.mark.slow)])
 @pytest.mark.timeout(600)
 def test_what_several_need_is_made_once(teams, how, count):
@@ -164,7 +164,7 @@ def test_what_several_need_is_made_once(teams, how, count):
     no_event_is_lost(teams, count)
 
 
-@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("first", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_what_one_made_for_both_goes_with_the_last_of_them(teams, first):
     """Whichever is taken back first."""
     before = teams.destination.state()
@@ -179,6 +179,7 @@ def test_what_one_made_for_both_goes_with_the_last_of_them(teams, first):
     assert teams.destination.state() == before
 
 
+@pytest.mark.slow
 def test_who_waits_for_what_fails_makes_it(teams):
     """The first cannot copy the image, and takes its record back; the second then makes both."""
     cloud = teams.destination
