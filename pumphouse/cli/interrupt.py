@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Protocol
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PATIENCE = 2.0
+"""Seconds that putting the terminal in order may take."""
+_SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Stoppable(Protocol):
@@ -48,8 +52,14 @@ def pausing(
             control.pause()
             say("Pausing when the steps under way are done. Press Ctrl-C again to stop at once.")
             return
-        restore()
-        print(f"\nStopped at once. What was under way is looked for on resuming: {resume}", file=sys.stderr)
+        # What was interrupted may hold the screen's lock: nothing here may wait for it without an end.
+        ending = threading.Thread(target=restore, name="pumphouse-restore", daemon=True)
+        ending.start()
+        ending.join(_PATIENCE)
+        if ending.is_alive() and os.isatty(1):
+            os.write(1, _SHOW_CURSOR)
+        text = f"\nStopped at once. What was under way is looked for on resuming: {resume}\n"
+        os.write(2, text.encode(errors="backslashreplace"))
         control.stop_now()
 
     def tell() -> None:
