@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from flask import make_response, render_template
+from flask import Blueprint, make_response, render_template
 from werkzeug.wrappers import Response
+
+from pumphouse.api.auth import open_to_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,3 +40,18 @@ def inside(where: str | None) -> str:
     if not parts.scheme and not parts.netloc and parts.path.startswith("/") and "\\" not in parts.path:
         return parts._replace(fragment="").geturl()
     return "/"
+
+
+def add_views(
+    blueprint: Blueprint,
+    show_login: Callable[[], Response],
+    log_in: Callable[[], Response],
+    log_out: Callable[[], Response],
+) -> None:
+    """Put the views of logging in and out where everybody finds them."""
+    for rule, method, view in (
+        ("/login", "GET", show_login),
+        ("/login", "POST", log_in),
+        ("/logout", "POST", log_out),
+    ):
+        blueprint.add_url_rule(rule, view_func=open_to_all(view), methods=[method])

@@ -18,8 +18,8 @@ from oslo_config import cfg
 from werkzeug.http import parse_cookie
 from werkzeug.wrappers import Response
 
-from pumphouse.api.auth import User, open_to_all, same_origin_only
-from pumphouse.api.auth.form import Field, form, inside
+from pumphouse.api.auth import User, same_origin_only
+from pumphouse.api.auth.form import Field, add_views, form, inside
 from pumphouse.errors import BadConfig
 
 GROUP = "keystone_authtoken"
@@ -143,12 +143,7 @@ def pages(files: Sequence[Path]) -> Blueprint:
         response.delete_cookie(COOKIE, httponly=True, samesite="Strict")
         return response
 
-    for rule, method, view in (
-        ("/login", "GET", show_login),
-        ("/login", "POST", log_in),
-        ("/logout", "POST", log_out),
-    ):
-        blueprint.add_url_rule(rule, view_func=open_to_all(view), methods=[method])
+    add_views(blueprint, show_login, log_in, log_out)
     return blueprint
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from pumphouse.api.auth import User, open_to_all
-from pumphouse.api.auth.form import Field, form, inside
+from pumphouse.api.auth import User
+from pumphouse.api.auth.form import Field, add_views, form, inside
 from pumphouse.errors import BadConfig
 
 COOKIE = "pumphouse"
@@ -113,12 +113,7 @@ def pages(login: TokenLogin) -> Blueprint:
             return login.let_in(redirect(inside(where), 303))
         return _form("This is not the token of this server.")
 
-    for rule, method, view in (
-        ("/login", "GET", show_login),
-        ("/login", "POST", log_in),
-        ("/logout", "POST", log_out),
-    ):
-        blueprint.add_url_rule(rule, view_func=open_to_all(view), methods=[method])
+    add_views(blueprint, show_login, log_in, log_out)
     return blueprint
 
 
