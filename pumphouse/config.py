@@ -190,6 +190,11 @@ class Api:
     )
     tls_certificate: str = option("", "A file with the certificate (PEM). With it, only TLS is spoken.")
     tls_key: str = option("", "The file with the certificate's key (PEM).")
+    health_commands: tuple[str, ...] = option(
+        (),
+        "The programs, as absolute paths, that health checks of plans made over the API may run on this "
+        "machine. Override files on the command line may name any.",
+    )
     migrations: int = option(
         4, "How many migrations are carried out at the same time; others wait.", min=1, max=64
     )

@@ -33,7 +33,8 @@
     ├── ResourceError                 a resource is not as it must be
     │   ├── ResourceFailed            it ended in an error state
     │   ├── WaitTimeout               it did not get where it should in time
-    │   └── VerificationFailed        it arrived, but a field or its data differs
+    │   ├── VerificationFailed        it arrived, but a field or its data differs
+    │   └── HealthCheckFailed         it arrived, but did not pass a check of the operator's
     └── StoreError                    the store or a database failed
         ├── DatabaseError             a database cannot be read or written
         │   └── CannotOpen            the store's database cannot be opened
@@ -333,6 +334,15 @@ class VerificationFailed(ResourceError):
     """A resource arrived, but a field or its data differs."""
 
     advice = "See the report for what differs, then retry or roll back."
+
+
+class HealthCheckFailed(ResourceError):
+    """A resource arrived, but did not pass a check that the operator asked for."""
+
+    advice = (
+        "Its destination server is removed, and the source's brought back to the state in which it was. "
+        "Mend what the check found, and retry; or correct the check in the override file, and migrate again."
+    )
 
 
 class StoreError(PumphouseError):

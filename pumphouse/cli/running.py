@@ -63,12 +63,14 @@ class Running(Base):
 
 def expected(plan: Plan, registry: Registry) -> Tally:
     """A tally that knows what is to come."""
+    from pumphouse.flow.tasks import applying
+
     doing = plan.doing(Action.CREATE, Action.UPDATE)
     steps = {name: [step.name for step in kind.steps] for name, kind in registry.items()}
     return Tally(
         steps=steps,
         resources=len(doing),
-        total=sum(len(steps[one.ref.type]) for one in doing),
+        total=sum(len(applying(one, registry)) for one in doing),
         names={str(one.ref): one.resource.name for one in plan.resources},
     )
 

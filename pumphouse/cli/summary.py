@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from pumphouse.health import OF_TYPE, SECTION, parse
 from pumphouse.model import Action
 from pumphouse.resource import Severity
 from pumphouse.text import counted, duration, listed, one_line, size
@@ -51,6 +52,7 @@ def show(plan: Plan, console: Console) -> None:
             console.print(Text(f"{heading}:", style=style))
             _bullets(lines, console)
             console.print()
+    _checks(plan, console)
     doing = plan.doing(Action.CREATE, Action.UPDATE)
     if doing:
         data, seconds = sum(one.bytes for one in doing), sum(one.seconds for one in doing)
@@ -78,6 +80,22 @@ def _counts(plan: Plan) -> Table:
     for name, counts in by_type.items():
         table.add_row(name, *(str(counts[action] or "") for action in Action))
     return table
+
+
+def _checks(plan: Plan, console: Console) -> None:
+    """Print the health checks, each with the servers that are to pass it, or that there are none."""
+    checks = parse(plan.overrides.get(SECTION, []), where="the plan")
+    if not checks:
+        return
+    moving = [one for one in plan.doing(Action.CREATE) if one.ref.type == OF_TYPE]
+    lines = []
+    for check in checks:
+        those = [name_of(one) for one in moving if dict(check.given) in one.resource.facts.get(SECTION, ())]
+        whose = listed(those, most=3) if those else f"no server is called {check.server!r}"
+        lines.append(one_line(f"{check}, within {check.timeout:g} s: {whose}"))
+    console.print("Checked before the source is shut down:")
+    _bullets(lines, console)
+    console.print()
 
 
 def _problems(plan: Plan, severity: Severity) -> Iterator[str]:

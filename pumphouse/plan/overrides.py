@@ -9,8 +9,10 @@
       - type: network
         when: {name: web}               # every field must be equal
         set: {mtu: 1400}
+    health:                             # see pumphouse.health
+      - tcp: 22
 
-The sections are those that the types' fields declare as their ``mapping``.
+The other sections are those that the types' fields declare as their ``mapping``.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pumphouse import errors, yamlfile
+from pumphouse import errors, health, yamlfile
 from pumphouse.fields import Field, Role
 from pumphouse.model import Resource
 from pumphouse.registry import Registry
@@ -48,6 +50,7 @@ class Overrides:
 
     names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    checks: tuple[health.Check, ...] = ()
 
     def apply(self, kind: ResourceType, resource: Resource) -> Resource:
         """The resource as it is wanted. Raises BadOverride for a value that the field cannot have."""
@@ -62,14 +65,23 @@ class Overrides:
                     if one.name in rule.set:
                         _check_value(one, rule.set[one.name], resource)
                 fields.update(rule.set)
-        if fields == resource.fields:
+        facts = self._with_checks(resource)
+        if fields == resource.fields and facts == resource.facts:
             return resource
-        return replace(resource, fields=fields, name=str(fields.get("name", resource.name)))
+        return replace(resource, fields=fields, facts=facts, name=str(fields.get("name", resource.name)))
+
+    def _with_checks(self, resource: Resource) -> Mapping[str, Any]:
+        """The facts of a resource, with the checks that it is to pass. They go by the source's names."""
+        if resource.ref.type != health.OF_TYPE:
+            return resource.facts
+        wanted = [dict(one.given) for one in self.checks if one.matches(resource.name, resource.ref.id)]
+        return {**resource.facts, health.SECTION: wanted} if wanted else resource.facts
 
     def to_dict(self) -> dict[str, Any]:
         """The overrides as JSON, in the file's form."""
         rules = [{"type": one.type, "when": dict(one.when), "set": dict(one.set)} for one in self.rules]
-        return {**{name: dict(mapped) for name, mapped in self.names.items()}, "rules": rules}
+        given = {name: dict(mapped) for name, mapped in self.names.items()} | {"rules": rules}
+        return given | ({health.SECTION: [dict(one.given) for one in self.checks]} if self.checks else {})
 
 
 def load(path: Path, registry: Registry) -> Overrides:
@@ -83,11 +95,12 @@ def parse(data: Any, registry: Registry, *, where: str) -> Overrides:
     sections = {one.mapping for kind in registry.values() for one in kind.carried() if one.mapping}
     if not isinstance(data, Mapping):
         raise errors.BadOverride(f"{where} must hold a mapping of sections")
-    unknown = sorted(str(name) for name in data if name not in {*sections, "rules"})
+    known = {*sections, "rules", health.SECTION}
+    unknown = sorted(str(name) for name in data if name not in known)
     if unknown:
         raise errors.BadOverride(
             f"{where}: unknown keys: {', '.join(unknown)}",
-            next_step=f"Known are: {', '.join(sorted({*sections, 'rules'}))}.",
+            next_step=f"Known are: {', '.join(sorted(known))}.",
         )
     names: dict[str, dict[str, str]] = {}
     for name in sorted(sections & data.keys()):
@@ -101,7 +114,11 @@ def parse(data: Any, registry: Registry, *, where: str) -> Overrides:
     rules = data.get("rules", [])
     if not isinstance(rules, list):
         raise errors.BadOverride(f"{where}: rules must be a list")
-    return Overrides(names=names, rules=tuple(_rule(one, registry, where) for one in rules))
+    return Overrides(
+        names=names,
+        rules=tuple(_rule(one, registry, where) for one in rules),
+        checks=health.parse(data.get(health.SECTION, []), where=where),
+    )
 
 
 def _rule(data: Any, registry: Registry, where: str) -> Rule:

@@ -18,8 +18,8 @@ from pumphouse.resource import Adopt, Policy, ResourceType, Severity
 
 DOWN_FROM = "quiesce"
 """The step that brings a workload to rest on the source."""
-DOWN_UNTIL = "verify"
-"""The step after which it is known to work on the destination."""
+DOWN_UNTIL = frozenset({"verify", "health"})
+"""The steps after which it is known to work on the destination; the last of them counts."""
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ def _histories(events: Iterable[Event]) -> dict[Ref, History]:
             history.seconds += event.seconds or 0.0
             if event.step == DOWN_FROM and event.state == "RUNNING":
                 history.down_from = event.at
-            elif event.step == DOWN_UNTIL and event.state == "SUCCESS":
+            elif event.step in DOWN_UNTIL and event.state == "SUCCESS":
                 history.down_until = event.at
     return histories
 

@@ -177,13 +177,15 @@ class Pumphouse:
     ) -> Plan:
         """Read both clouds and decide what to do. Writes nothing to any cloud.
 
-        :param overrides: what an override file would hold.
+        :param overrides: what an override file would hold, as somebody has sent it.
         :param floating_ips: what becomes of floating addresses; None is as configured.
         :raises pumphouse.errors.UsageError: the scope, a cloud or the override file is wrong.
         :raises pumphouse.errors.CloudError: a cloud cannot be read.
         """
+        from pumphouse.service.planning import require_allowed
         from pumphouse.service.reading import quiet
 
+        require_allowed([overrides or {}], self.config.api.health_commands)
         return self._planning.plan(
             scope,
             source=source,
@@ -246,9 +248,15 @@ class Pumphouse:
         return load_plan(self.store, self.store.plans.get(plan_id).id)
 
     def keep_plan(self, plan: Plan) -> Plan:
-        """Put a plan of a file into the store; the same with its new id."""
+        """Put a plan that somebody has sent into the store; the same with its new id.
+
+        Raises BadOverride for a health check that may not be run for others.
+        """
+        from pumphouse.service.planning import require_allowed
         from pumphouse.service.plans import save_plan
 
+        checks = [plan.overrides, *(one.resource.facts for one in plan.resources)]
+        require_allowed(checks, self.config.api.health_commands)
         return save_plan(self.store, plan)
 
     def delete_plan(self, plan_id: str) -> PlanRecord:

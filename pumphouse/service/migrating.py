@@ -61,6 +61,7 @@ class Migrating:
         self._listener = listener
         self._control = control
         self._fulfils = fulfils
+        self._writer: EventWriter | None = None
 
     # -- use cases
 
@@ -231,7 +232,7 @@ class Migrating:
                 record = migrations.set_plan(record.id, plan.id, epoch=epoch)
                 plans = [plan, *plans]
             record = migrations.set_state(record.id, state, epoch=epoch)
-            writer = EventWriter(self._store.events)
+            writer = self._writer = EventWriter(self._store.events)
             with writer, Heart(migrations, record.id, epoch, self._control):
                 place = Workplace(
                     store=self._store,
@@ -299,6 +300,8 @@ class Migrating:
 
     def _all_events(self) -> Iterator[Event]:
         """All events of this migration so far, page by page."""
+        if self._writer is not None:
+            self._writer.flush()  # the newest are not in the store yet
         after = 0
         while page := self._store.events.read(after=after, migration=self._record.id):
             yield from (one.event() for one in page)

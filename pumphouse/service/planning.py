@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pumphouse import errors
+from pumphouse import errors, health
 from pumphouse.clouds.cloud import Cloud
 from pumphouse.config import FloatingIPs
 from pumphouse.model import Scope
@@ -103,6 +103,22 @@ class Planning:
         if here.identity_of() == there.identity_of():
             raise errors.SameCloud(f"{source!r} and {destination!r} are the same cloud", next_step=_TWO)
         return here, there
+
+
+def require_allowed(given: Iterable[Mapping[str, Any]], programs: Collection[str]) -> None:
+    """Refuse health checks that run other programs on this machine: whoever sent them is somewhere else.
+
+    :param given: override files' contents, or facts of planned servers.
+    :raises pumphouse.errors.BadOverride: one runs a program that is none of these.
+    """
+    for one in given:
+        checks = health.parse(one.get(health.SECTION, []), where="overrides")
+        refused = health.forbidden(checks, programs=programs)
+        if refused is not None:
+            raise errors.BadOverride(
+                f"the check {str(refused)!r} would run a program that is not allowed here",
+                next_step="Add it to the option health_commands of [api], or plan on the command line.",
+            )
 
 
 _LEFT_OUT = {"floating_ip": "floating addresses are left out by the option floating_ips"}

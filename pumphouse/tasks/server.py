@@ -14,6 +14,7 @@ from pumphouse.fields import copy, drop, key, ref, secret
 from pumphouse.model import Inventory, Ref, Resource
 from pumphouse.moving import lending
 from pumphouse.moving import server as moving
+from pumphouse.moving.health import Health
 from pumphouse.nic_order import fixed_addresses, nic_order
 from pumphouse.resource import Adopt, Grouping, Problem, Reach, ResourceType, ScopeLevel, Severity, Want
 
@@ -102,6 +103,7 @@ class Server(ResourceType):
         lending.ReturnKey,
         moving.Boot,
         moving.VerifyServer,
+        Health,
         moving.Settle,
         moving.ShutDown,
     )

@@ -100,12 +100,12 @@ def _down(steps: Sequence[StepRecord]) -> Mapping[str, tuple[datetime, datetime]
     """By unit, from when until when a server of it was down."""
     of: dict[str, list[StepRecord]] = {}
     for step in steps:
-        if step.unit and step.step in {DOWN_FROM, DOWN_UNTIL}:
+        if step.unit and step.step in {DOWN_FROM, *DOWN_UNTIL}:
             of.setdefault(step.unit, []).append(step)
     found: dict[str, tuple[datetime, datetime]] = {}
     for unit, those in of.items():
         begins = [one.started_at for one in those if one.step == DOWN_FROM and one.started_at]
-        ends = [one.ended_at for one in those if one.step == DOWN_UNTIL and one.ended_at]
+        ends = [one.ended_at for one in those if one.step in DOWN_UNTIL and one.ended_at]
         if begins and ends and min(begins) < max(ends):
             found[unit] = (min(begins), max(ends))
     return found

@@ -11,3 +11,4 @@ def test_the_sample_is_an_override_file():
         loaded = overrides.load(path, Registry.load())
     assert loaded.names["projects"] == {"shop": "shop-production"}
     assert [rule.type for rule in loaded.rules] == ["network", "subnet"]
+    assert [str(check.kind) for check in loaded.checks] == ["tcp", "http", "command"]
