@@ -23,7 +23,7 @@ from typing import Any, Final
 from oslo_config import cfg
 
 from pumphouse.errors import BadConfig
-from pumphouse.model import Strategy
+from pumphouse.model import DiskMode, Strategy
 from pumphouse.options import option, options_of, values_of
 
 CLOUD_GROUP: Final = "cloud:"
@@ -118,6 +118,16 @@ class Migration:
         choices={
             Quiesce.SUSPEND: "its memory is kept on the source, and it carries on there if the move fails",
             Quiesce.STOP: "it is shut down in order, and started again there if the move fails",
+        },
+    )
+    disk_mode: DiskMode = option(
+        DiskMode.IMAGE,
+        "How a server's root disk gets to the destination. Servers that boot from a volume keep that.",
+        choices={
+            DiskMode.IMAGE: "made anew from the server's image: what was written to it since is lost",
+            DiskMode.SNAPSHOT: "copied, as an image that is there for the time of the move",
+            DiskMode.VOLUME: "copied into a new volume, from which the server boots",
+            DiskMode.AUTO: "copied (snapshot), unless the server's metadata tell that it is disposable",
         },
     )
     passwords: Passwords = option(

@@ -173,6 +173,15 @@ class Item:
         return self.resource.ref
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """Data that have arrived, in ``seconds``. ``digest`` is what both sides tell of them."""
+
+    bytes: int
+    seconds: float
+    digest: str
+
+
 class Scoped(Protocol):
     """Gives a cloud with a token of a project, granting the operator's user the role it lacks there."""
 
@@ -194,6 +203,8 @@ class Context:
     passwords: Passwords
     progress: Callable[[Ref, str, float, str], None]
     """(resource, step, share done from 0 to 1, what is going on)."""
+    carried: Callable[[Ref, str, Carried], None]
+    """(resource, step, what has arrived and was compared with what was sent)."""
     note: Callable[[Ref, str], None]
     """Something an operator should read: an address that changed, a password that could not be kept."""
 

@@ -91,6 +91,21 @@ class Noted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DataCarried(Event):
+    """The data of a resource have arrived, and are the ones that were sent.
+
+    ``digest`` is what both clouds tell of them, as ``algorithm:value``. ``bytes`` is how many there are; they
+    took ``seconds``, 0 if they were there already.
+    """
+
+    resource: str
+    step: str
+    bytes: int
+    seconds: float
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RequestFailed(Event):
     """What was asked for could not be begun. ``request`` is what: run, retry, cancel, rollback or verify."""
 

@@ -27,7 +27,8 @@ class Field:
     Made by :func:`key`, :func:`ref`, :func:`copy`, :func:`secret` and :func:`drop`. ``refs`` maps a path
     inside the value ("" is the value itself) to the type that the id there points to; a list on the way is
     walked. ``since`` is the oldest microversion and ``extension`` the network extension that a cloud must
-    offer for the field; a cloud without it cannot carry the field, and the plan says so.
+    offer for the field; a cloud without it cannot carry the field, and the plan says so. ``advice`` is what
+    to do when the source no longer has what it refers to.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Field:
     default: Any = None
     mapping: str | None = None
     why: str = ""
+    advice: str = ""
 
 
 def key(name: str, *, mapping: str | None = None) -> Field:
@@ -64,6 +66,7 @@ def ref(
     fixed: bool = True,
     unordered: bool = True,
     at_least: bool = False,
+    advice: str = "",
 ) -> Field:
     """An id, or a list of ids, of resources of the type ``to``: an edge of the graph and an id to rewrite.
 
@@ -71,6 +74,7 @@ def ref(
     :param part_of: this resource comes along whenever the target is selected.
     :param fixed: cannot be changed on an existing resource.
     :param at_least: the destination may have more of them.
+    :param advice: what to do when the source no longer has it.
     """
     return Field(
         name=name,
@@ -82,6 +86,7 @@ def ref(
         fixed=fixed,
         unordered=unordered,
         at_least=at_least,
+        advice=advice,
     )
 
 

@@ -97,6 +97,15 @@ class Strategy(StrEnum):
     ALL = "all"
 
 
+class DiskMode(StrEnum):
+    """How a server's root disk gets to the destination."""
+
+    IMAGE = "image"
+    SNAPSHOT = "snapshot"
+    VOLUME = "volume"
+    AUTO = "auto"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
     """What to move. A name may be a name, an id, or ``domain/name`` for tenants."""

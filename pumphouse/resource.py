@@ -136,11 +136,14 @@ class ResourceType(ABC):
     grouping: ClassVar[Grouping] = Grouping.TOGETHER
     """Which flow it is part of."""
     holds: ClassVar[tuple[str, ...]] = ()
-    """Types of what it needs that are carried while it rests: after its first step, before its second."""
+    """Types of what it needs that are carried while it rests: after its first step, before it is made."""
     marked: ClassVar[bool] = True
     """Whether a marker tells ours; else what is ``alike`` is written into the intent, before the request."""
     adopts_alike: ClassVar[bool] = False
     """Whether what is ``alike`` is used: one more cannot be, and the cloud may have made it by itself."""
+
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """What the operator chooses for each of them, by name, and what there is to choose from."""
 
     # -- reading
 
@@ -172,6 +175,30 @@ class ResourceType(ABC):
         return {}
 
     # -- deciding: these are pure
+
+    def choose(self, resource: Resource, chosen: Mapping[str, str]) -> Resource:
+        """The resource as it follows from the operator's choices, before anything else is decided.
+
+        Doing it again changes nothing, and what was decided may be given as the choice.
+        """
+        return resource
+
+    def like(self, resource: Resource, planned: Resource) -> Resource:
+        """A resource with the choices that a plan made for it."""
+        chosen = {name: str(planned.facts[name]) for name in self.choices if name in planned.facts}
+        return self.choose(resource, chosen) if chosen else resource
+
+    def parts(self, resource: Resource, source: Inventory) -> Iterable[Resource]:
+        """What the source has only as a part of it, and the destination gets as resources of their own."""
+        return ()
+
+    def is_part(self, resource: Resource) -> bool:
+        """Whether the source has it only as a part of another resource."""
+        return False
+
+    def mode(self, resource: Resource) -> str:
+        """How its data get to the destination, in a word; "" where there is but one way."""
+        return ""
 
     def selectable(self, resource: Resource) -> bool:
         """Whether it can be moved by itself, rather than coming into being with something else."""

@@ -97,6 +97,7 @@ def _check(parsed: argparse.Namespace) -> None:
                 ("--source", parsed.source),
                 ("--destination", parsed.destination),
                 ("--with", parsed.strategy),
+                ("--mode", parsed.mode),
                 ("--override", parsed.override),
             )
             if value

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pumphouse.cli.scope import DESTINATION, SOURCE, scope_of
+from pumphouse.model import DiskMode
 
 if TYPE_CHECKING:
     from pumphouse.config import Config
@@ -24,6 +25,7 @@ def make_plan(service: Pumphouse, config: Config, parsed: argparse.Namespace) ->
             source=parsed.source or SOURCE,
             destination=parsed.destination or DESTINATION,
             override_file=parsed.override,
+            disk_mode=DiskMode(parsed.mode) if parsed.mode else None,
             progress=progress,
         )
 

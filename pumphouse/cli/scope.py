@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pumphouse.cli.parsing import name
-from pumphouse.model import Scope, ScopeKind, Strategy
+from pumphouse.model import DiskMode, Scope, ScopeKind, Strategy
 
 if TYPE_CHECKING:
     from pumphouse.plan.document import Plan
@@ -45,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
         help="which meta-resources come along: those that are needed, or all of the source's "
         "(default: as configured)",
     )
+    parser.add_argument(
+        "--mode",
+        choices=[str(mode) for mode in DiskMode],
+        help="how servers' root disks get there: made anew from the image, copied as a snapshot, copied into "
+        "a volume, or whichever loses nothing (default: as configured)",
+    )
     parser.add_argument("--override", metavar="FILE", type=Path, help="a YAML file with mappings and rules")
 
 
@@ -63,4 +69,5 @@ def words(plan: Plan, *, override: Path | None) -> list[str]:
     given = [str(scope.kind), *scope.names, "--with", str(scope.strategy)]
     clouds = (("--source", plan.source, SOURCE), ("--destination", plan.destination, DESTINATION))
     given += [word for option, value, default in clouds if value != default for word in (option, value)]
+    given += ["--mode", plan.disk_mode]
     return given if override is None else [*given, "--override", str(override)]

@@ -54,6 +54,10 @@ def show(plan: Plan, console: Console) -> None:
             console.print()
     _checks(plan, console)
     doing = plan.doing(Action.CREATE, Action.UPDATE)
+    modes = Counter(one.mode for one in plan.doing(Action.CREATE) if one.mode)
+    if modes:
+        told = ", ".join(f"{count} as {name}" for name, count in sorted(modes.items()))
+        console.print(f"Root disks of servers: {told}.")
     if doing:
         data, seconds = sum(one.bytes for one in doing), sum(one.seconds for one in doing)
         copied = f"{size(data)} to copy" if data else "no data to copy"

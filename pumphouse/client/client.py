@@ -107,9 +107,10 @@ class Client:
         strategy: str | None = None,
         overrides: Mapping[str, Any] | None = None,
         floating_ips: str | None = None,
+        disk_mode: str | None = None,
     ) -> Plan:
         """Make a plan: what would be done with these tenants, servers, hosts, images or identities."""
-        body = _new_plan(kind, names, source, destination, strategy, overrides, floating_ips)
+        body = _new_plan(kind, names, source, destination, strategy, overrides, floating_ips, disk_mode)
         return self._transport.post(Plan, "/plans", body)
 
     def graph(self, plan_id: str) -> Graph:
@@ -135,6 +136,7 @@ class Client:
         strategy: str | None = None,
         overrides: Mapping[str, Any] | None = None,
         floating_ips: str | None = None,
+        disk_mode: str | None = None,
         name: str = "",
         options: Mapping[str, Any] | None = None,
         key: str | None = None,
@@ -143,7 +145,7 @@ class Client:
 
         :param key: the same one gives the same migration, should the request have to be sent again.
         """
-        plan = _new_plan(kind, names, source, destination, strategy, overrides, floating_ips)
+        plan = _new_plan(kind, names, source, destination, strategy, overrides, floating_ips, disk_mode)
         return self._begin({"plan": plan, "name": name, "options": dict(options or {})}, key)
 
     def migrate_plan(
@@ -251,6 +253,7 @@ def _new_plan(
     strategy: str | None,
     overrides: Mapping[str, Any] | None,
     floating_ips: str | None,
+    disk_mode: str | None,
 ) -> dict[str, Any]:
     body = {
         "scope": {"kind": kind, "names": list(names), "strategy": strategy},
@@ -258,5 +261,6 @@ def _new_plan(
         "destination": destination,
         "overrides": dict(overrides or {}),
         "floating_ips": floating_ips,
+        "disk_mode": disk_mode,
     }
     return {name: value for name, value in body.items() if value is not None}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from pumphouse.clouds.cloud import Cloud
-from pumphouse.context import Context, Passwords, Settings
+from pumphouse.context import Carried, Context, Passwords, Settings
 from pumphouse.engine.access import Access
-from pumphouse.events import Listener, Noted, StepProgressed
+from pumphouse.events import DataCarried, Listener, Noted, StepProgressed
 from pumphouse.model import Action, Ref, Side
 from pumphouse.plan.document import Plan
 from pumphouse.registry import Registry
@@ -54,6 +54,7 @@ class Workplace:
             settings=self.settings,
             passwords=self.passwords,
             progress=self._progress(unit),
+            carried=self._carried,
             note=self._note,
         )
 
@@ -90,6 +91,9 @@ class Workplace:
                 if one.ref in relied and one.destination_id
             }
         )
+
+    def _carried(self, ref: Ref, step: str, what: Carried) -> None:
+        self.emit(DataCarried(migration=self.migration.id, resource=str(ref), step=step, **asdict(what)))
 
     def _note(self, ref: Ref, text: str) -> None:
         self.emit(Noted(migration=self.migration.id, resource=str(ref), text=text))

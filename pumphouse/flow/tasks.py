@@ -22,7 +22,7 @@ from pumphouse.flow.units import Unit
 from pumphouse.model import Ref
 from pumphouse.plan.document import Plan, PlannedResource
 from pumphouse.registry import Registry
-from pumphouse.steps import Step, step_named, take_back
+from pumphouse.steps import Create, Step, step_named, take_back
 
 NEXT_STEP = "Resolve that, then do what is missing with: pumphouse migration retry"
 """What to do about an error that says nothing better itself."""
@@ -99,7 +99,7 @@ class _Order:
     """What each step of a unit comes after.
 
     What a resource needs comes before its first step; but what it holds (a server its volumes) is carried
-    while it rests: after its first step and before its second.
+    while it rests: after its first step and before the one that makes it, or the second if none does.
     """
 
     def __init__(self, unit: Unit, plan: Plan, registry: Registry) -> None:
@@ -124,7 +124,8 @@ class _Order:
                 symbol(holder, self.steps[holder][0].name) for holder in self._holders[ref]
             ]
         own = [symbol(ref, steps[position - 1].name)]
-        return own + [self._last(need) for need in self._held[ref]] if position == 1 else own
+        makes = next((at for at, step in enumerate(steps) if at and issubclass(step, Create)), 1)
+        return own + [self._last(need) for need in self._held[ref]] if position == makes else own
 
     def _last(self, ref: Ref) -> str:
         return symbol(ref, self.steps[ref][-1].name)

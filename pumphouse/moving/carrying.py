@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from pumphouse import errors
+from pumphouse.context import Carried
 from pumphouse.steps import Step
 from pumphouse.transfer import ImageCloud, Transfer, copy_image_data
 
@@ -23,7 +24,7 @@ def carry_data(step: Step, source_id: str, destination_id: str, *, size: int) ->
         context.progress(step.item.ref, step.name, share, f"{done} of {total} bytes")
 
     try:
-        return copy_image_data(
+        moved = copy_image_data(
             cast("ImageCloud", context.source),
             source_id,
             cast("ImageCloud", context.destination),
@@ -42,3 +43,5 @@ def carry_data(step: Step, source_id: str, destination_id: str, *, size: int) ->
             cloud=refused.cloud,
             request_id=refused.request_id,
         ) from refused
+    context.carried(step.item.ref, step.name, Carried(bytes=size, seconds=moved.seconds, digest=moved.digest))
+    return moved

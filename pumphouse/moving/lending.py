@@ -10,7 +10,9 @@ from urllib.parse import quote
 from pumphouse import errors
 from pumphouse.cloud_api import CloudAPI, Service, remove
 from pumphouse.context import PENDING, Deferred, JournalEntry
-from pumphouse.model import Ref, Side
+from pumphouse.model import DiskMode, Ref, Side
+from pumphouse.moving.carrier import carrier_there
+from pumphouse.moving.root_disk import travels_as
 from pumphouse.resource import Want
 from pumphouse.steps import Create, Step, once, take_back
 
@@ -46,11 +48,13 @@ class CreateServer(Create):
             return PENDING
 
     def _create(self, cloud: CloudAPI, want: Want) -> str:
-        """Create it from what it boots from now: a shelved server's is the image that shelving made."""
-        image = want.source.facts["boot_image"]
+        """Create it from what it boots from now: a snapshot of its disk, or the image that shelving made."""
+        told = want.source.facts["boot_image"]
+        image = self.context.lookup(Ref("image", told)) if told else None
+        if travels_as(want.source) == DiskMode.SNAPSHOT:
+            image = carrier_there(self)
         if image:
-            fields = {**want.fields, "image": self.context.lookup(Ref("image", image))}
-            want = replace(want, fields=fields)
+            want = replace(want, fields={**want.fields, "image": image})
         keypair = self._keypair()
         if keypair is None:
             return super()._create(cloud, want)

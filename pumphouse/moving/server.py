@@ -19,6 +19,8 @@ from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.compare import differences
 from pumphouse.context import PENDING, Deferred, JournalEntry
 from pumphouse.model import Action, Side
+from pumphouse.moving.carrier import same_data
+from pumphouse.moving.root_disk import travels_as
 from pumphouse.resource import Want
 from pumphouse.steps import Step, Verify
 
@@ -185,12 +187,12 @@ class Quiesce(ServerStep):
         self.restore(entry.detail)
 
     def _action(self) -> str:
-        """Stop a server whose volumes move, whatever the settings say.
+        """Stop a server whose disks move, whatever the settings say.
 
         A suspended guest holds writes in its memory, which does not travel; a stopped one has written them.
         """
-        volumes = self.item.resource.fields.get("volumes")
-        return "os-stop" if volumes or self.context.settings.quiesce == "stop" else "suspend"
+        disks = self.item.resource.fields.get("volumes") or travels_as(self.item.resource)
+        return "os-stop" if disks or self.context.settings.quiesce == "stop" else "suspend"
 
 
 class Boot(ServerStep):
@@ -206,7 +208,7 @@ class Boot(ServerStep):
 
 
 class VerifyServer(Verify):
-    """Compare the server, its addresses and its ports."""
+    """Compare the server, its addresses and its ports, and the snapshot of its disk."""
 
     def compare(self) -> None:
         """Raise VerificationFailed unless it runs as it did, with the network that it had."""
@@ -223,6 +225,8 @@ class VerifyServer(Verify):
             if have.facts["status"] != "ACTIVE":
                 wrong.append(f"its status is {have.facts['status']}")
             wrong += self._network(want, have.facts["addresses"])
+            if not same_data(self):
+                wrong.append("the disk that arrived is not the one that was sent")
         if wrong:
             self.fail("; ".join(wrong))
 

@@ -13,38 +13,18 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, cast
 
 from pumphouse import errors
-from pumphouse.cloud_api import CloudAPI, Service, remove
+from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.context import PENDING, Item, JournalEntry
 from pumphouse.model import Action, Side
-from pumphouse.moving.carrying import carry_data
+from pumphouse.moving.carrier import CleanUp, Temporary, ToImage, Transfer, carrier_there, same_data
+from pumphouse.moving.root_disk import ROOT_OF, image_of_server
 from pumphouse.resource import Want
-from pumphouse.steps import Create, Step, Verify, once, take_back
-from pumphouse.transfer import compare_image_data
+from pumphouse.steps import Create, Step, Verify, once
 
-CARRIER = "pumphouse-carrier-"
-"""The names of temporary images and clones: this and the source volume's id."""
 _BUSY = frozenset({"creating", "deleting", "uploading", "downloading"})
 """States of a snapshot or a volume that pass, and in which it cannot be removed."""
 _FORMAT = "qcow2"
 """Only blocks in use travel, and no Glance mistakes the guest's boot sector for another format."""
-
-
-class Temporary(Step):
-    """A step that makes something for the way only. A later step, or the undo, removes it."""
-
-    def carrier(self) -> str:
-        """The name of what is temporary for this volume."""
-        return f"{CARRIER}{self.item.ref.id}"
-
-    def made(self, step: str) -> str | None:
-        """The id of what a step made and what is still there."""
-        found = self.context.journal.open_entries(self.item.ref, step)
-        return next((entry.made_id for entry in found if entry.made_id), None)
-
-    @property
-    def moves(self) -> bool:
-        """Whether there is data to move: not for a volume that is there already."""
-        return self.item.action is Action.CREATE
 
 
 class OnSource(Temporary):
@@ -159,34 +139,14 @@ class Clone(OnSource):
         }
 
 
-class Export(Temporary):
+class Export(ToImage):
     """Have the source write the volume, or its clone, into a temporary image."""
 
-    name = "export"
-    doing = "exports its data to an image"
-    writes = Side.SOURCE
-
-    def run(self) -> Any:
-        """The image's id, once it is active."""
-        if not self.moves:
-            return None
-        context = self.context
-        entry = context.journal.intend(self.item.ref, self.name, Side.SOURCE, temporary=True)
-        made = entry.made_id or (self._find() if entry.repeated else None)
-        if made is None:
-            made = once(self._make, self._find)
-        context.journal.made(entry, made)
-        return context.wait(
-            Side.SOURCE, "image", made, None, self._active,
-            describe=f"the export of {self.item.resource}", timeout=context.settings.image_timeout,
-        )  # fmt: skip
-
-    def undo(self, entry: JournalEntry) -> None:
-        made = entry.made_id or self._find()
-        if made:
-            remove(self.context.source, Service.IMAGE, f"/images/{made}")
-
-    def _make(self) -> str:
+    def begin(self) -> str:
+        """By the volume service; by compute if it is a server's root disk as yet."""
+        server = self.item.resource.facts.get(ROOT_OF)
+        if server:
+            return image_of_server(self.context.source, server, self.carrier())
         action = "os-volume_upload_image"
         upload = {
             "image_name": self.carrier(),
@@ -197,73 +157,6 @@ class Export(Temporary):
         volume = self.made(Clone.name) or self.item.ref.id
         answer = self.context.source.post(Service.VOLUME, f"/volumes/{volume}/action", {action: upload})
         return str(answer[action]["image_id"])
-
-    def _find(self) -> str | None:
-        return _find_image(self.context.source, self.carrier())
-
-    def _active(self, body: Mapping[str, Any] | None) -> Any:
-        if body is None or body["status"] in {"killed", "deleted", "pending_delete"}:
-            raise errors.ResourceFailed(
-                "the source could not export its data",
-                resource=str(self.item.resource),
-                cloud=self.context.source.name,
-                next_step="Look into the source's volume service's log for this volume, then retry.",
-            )
-        return body["id"] if body["status"] == "active" else PENDING
-
-
-class Transfer(Temporary):
-    """Stream the temporary image to the destination."""
-
-    name = "transfer"
-    doing = "copies its data"
-
-    def run(self) -> Any:
-        """The number of bytes that travelled."""
-        exported = self.made(Export.name)
-        if not self.moves or exported is None:
-            return None
-        context = self.context
-        entry = context.journal.intend(self.item.ref, self.name, Side.DESTINATION, temporary=True)
-        sent = context.source.get(Service.IMAGE, f"/images/{exported}")
-        earlier = self._earlier(entry) if entry.repeated else None
-        if earlier is not None and earlier["status"] == "active" and compare_image_data(sent, earlier).same:
-            context.journal.made(entry, earlier["id"])
-            return earlier["size"]
-        if earlier is not None and earlier["status"] != "queued":
-            # A record takes data only once.
-            remove(context.destination, Service.IMAGE, f"/images/{earlier['id']}")
-            earlier = None
-        made = str(earlier["id"]) if earlier is not None else once(self._record, self._find)
-        context.journal.made(entry, made)
-        return carry_data(self, exported, made, size=int(sent["size"])).bytes
-
-    def _record(self) -> str:
-        body = {
-            "name": self.carrier(),
-            # The volume is created in the project's name, which must see its image.
-            "owner": self.want().project_id,
-            "visibility": "private",
-            "disk_format": _FORMAT,
-            "container_format": "bare",
-        }
-        return str(self.context.destination.post(Service.IMAGE, "/images", body)["id"])
-
-    def _earlier(self, entry: JournalEntry) -> Mapping[str, Any] | None:
-        """What an earlier attempt made, as it is now."""
-        made = entry.made_id or self._find()
-        try:
-            return self.context.destination.get(Service.IMAGE, f"/images/{made}") if made else None
-        except errors.NotFound:
-            return None
-
-    def undo(self, entry: JournalEntry) -> None:
-        made = entry.made_id or self._find()
-        if made:
-            remove(self.context.destination, Service.IMAGE, f"/images/{made}")
-
-    def _find(self) -> str | None:
-        return _find_image(self.context.destination, self.carrier())
 
 
 class FromImage(Protocol):
@@ -278,14 +171,7 @@ class CreateVolume(Create):
 
     def _create(self, cloud: CloudAPI, want: Want) -> str:
         kind = cast("FromImage", self.item.kind)
-        entries = self.context.journal.open_entries(self.item.ref, Transfer.name)
-        image = next((entry.made_id for entry in entries if entry.made_id), None)
-        if image is None:
-            raise errors.ResourceError(
-                "its data has not been copied",
-                resource=str(self.item.resource),
-                next_step="Make a new plan and migrate it again.",
-            )
+        image = carrier_there(self)
         return once(lambda: kind.create_from(cloud, want, image), lambda: kind.find(cloud, want))
 
 
@@ -347,32 +233,14 @@ class VerifyVolume(Verify):
 
     def compare(self) -> None:
         super().compare()
-        sent, arrived = self._image(Side.SOURCE, Export.name), self._image(Side.DESTINATION, Transfer.name)
-        # Once they have been removed they had been compared.
-        if sent and arrived and compare_image_data(sent, arrived).same is False:
+        if not same_data(self):
             self.fail("the data that arrived is not the data that was sent")
 
-    def _image(self, side: Side, step: str) -> Mapping[str, Any] | None:
-        """The body of a temporary image, or None."""
-        for entry in self.context.journal.open_entries(self.item.ref, step):
-            return self.context.cloud(side).get(Service.IMAGE, f"/images/{entry.made_id}")
-        return None
 
+class CleanUpVolume(CleanUp):
+    """Remove all copies but the destination's volume."""
 
-class CleanUp(Temporary):
-    """Remove what was made for the way only, on both sides."""
-
-    name = "clean_up"
-    doing = "removes the temporary copies"
-    writes = Side.SOURCE
-
-    def run(self) -> Any:
-        """Nothing. What cannot be removed now is tried again when the migration ends."""
-        for step in (Transfer, Export, Clone, Snapshot):
-            for entry in self.context.journal.open_entries(self.item.ref, step.name):
-                trouble = take_back(step(self.context, self.item), entry)
-                if trouble is not None:
-                    self.context.note(self.item.ref, f"a temporary copy is removed later: {trouble}")
+    makers = (Transfer, Export, Clone, Snapshot)
 
 
 def _available(body: Mapping[str, Any] | None) -> Any:
@@ -393,9 +261,3 @@ def delete_volume(cloud: CloudAPI, identity: str) -> bool:
             # Refused in those states, but not to an administrator who insists.
             cloud.post(Service.VOLUME, f"/volumes/{identity}/action", {"os-force_delete": {}})
         return True
-
-
-def _find_image(cloud: CloudAPI, name: str) -> str | None:
-    for body in cloud.list(Service.IMAGE, "/images", "images", params={"name": name}):
-        return str(body["id"])
-    return None

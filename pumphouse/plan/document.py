@@ -33,6 +33,7 @@ class PlannedResource:
     ``resource`` is as it is wanted, with the source's ids; ``needs`` are the resources that come before it;
     ``before`` holds the destination's values of the fields that an update changes. ``bytes`` of data move
     with it, and it takes about ``seconds``. Of what is ``shared``, another migration may make it first.
+    ``mode`` is how its data get there, where there are several ways.
     """
 
     resource: Resource
@@ -47,6 +48,7 @@ class PlannedResource:
     bytes: int = 0
     seconds: float = 0.0
     shared: bool = False
+    mode: str = ""
 
     @property
     def ref(self) -> Ref:
@@ -75,6 +77,7 @@ class PlannedResource:
             "bytes": self.bytes,
             "seconds": self.seconds,
             "shared": self.shared,
+            "mode": self.mode,
         }
 
     @classmethod
@@ -96,6 +99,7 @@ class PlannedResource:
             bytes=data["bytes"],
             seconds=data["seconds"],
             shared=data.get("shared", False),
+            mode=data.get("mode", ""),
         )
 
 
@@ -112,6 +116,8 @@ class Plan:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     floating_ips: str = "keep"
     """What becomes of floating addresses: a :class:`pumphouse.config.FloatingIPs`."""
+    disk_mode: str = "image"
+    """How servers' root disks travel, unless the overrides say otherwise: a :class:`DiskMode`."""
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @cached_property
@@ -186,6 +192,7 @@ class Plan:
             "scope": self.scope.to_dict(),
             "overrides": dict(self.overrides),
             "floating_ips": self.floating_ips,
+            "disk_mode": self.disk_mode,
             "resources": [one.to_dict() for one in self.resources],
         }
 
@@ -207,6 +214,7 @@ class Plan:
                 scope=Scope.from_dict(data["scope"]),
                 overrides=dict(data["overrides"]),
                 floating_ips=data.get("floating_ips", cls.floating_ips),
+                disk_mode=data.get("disk_mode", cls.disk_mode),
                 resources=tuple(PlannedResource.from_dict(one) for one in data["resources"]),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:

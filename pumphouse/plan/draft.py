@@ -64,6 +64,8 @@ class Draft:
     adopted: Collection[Ref] = ()
     half_made: Mapping[Ref, HalfMade] = field(default_factory=dict)
     leave_out: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict)
+    """What the operator chooses for all resources for which the override file chooses nothing else."""
     nodes: dict[Ref, Node] = field(default_factory=dict)
     graph: nx.DiGraph[Ref] = field(default_factory=nx.DiGraph)
 
@@ -71,8 +73,13 @@ class Draft:
         """Put a resource into the plan, once."""
         node = self.nodes.get(resource.ref)
         if node is None:
+            kind = self.kind(resource.ref)
+            if kind.choices:
+                resource = kind.choose(resource, {**self.choices, **self.overrides.chosen(kind, resource)})
             node = self.nodes[resource.ref] = Node(resource=resource, selected=selected)
             self.graph.add_node(resource.ref)
+            for part in kind.parts(resource, self.source):
+                self.add(part, f"part of {resource}")
         return node
 
     def kind(self, ref: Ref) -> ResourceType:

@@ -9,6 +9,9 @@
       - type: network
         when: {name: web}               # every field must be equal
         set: {mtu: 1400}
+      - type: server
+        when: {name: cache}
+        set: {disk_mode: image}         # not a field, but a choice of the type
     health:                             # see pumphouse.health
       - tcp: 22
 
@@ -55,6 +58,7 @@ class Overrides:
     def apply(self, kind: ResourceType, resource: Resource) -> Resource:
         """The resource as it is wanted. Raises BadOverride for a value that the field cannot have."""
         fields = dict(resource.fields)
+        names = {one.name for one in kind.carried()}
         for one in kind.carried():
             mapped = self.names.get(one.mapping or "", {})
             if isinstance(fields.get(one.name), str) and fields[one.name] in mapped:
@@ -64,7 +68,7 @@ class Overrides:
                 for one in kind.carried():
                     if one.name in rule.set:
                         _check_value(one, rule.set[one.name], resource)
-                fields.update(rule.set)
+                fields.update({name: value for name, value in rule.set.items() if name in names})
         facts = self._with_checks(resource)
         if fields == resource.fields and facts == resource.facts:
             return resource
@@ -76,6 +80,16 @@ class Overrides:
             return resource.facts
         wanted = [dict(one.given) for one in self.checks if one.matches(resource.name, resource.ref.id)]
         return {**resource.facts, health.SECTION: wanted} if wanted else resource.facts
+
+    def chosen(self, kind: ResourceType, resource: Resource) -> dict[str, str]:
+        """What the rules choose for a resource, by the choice's name; the last rule wins."""
+        return {
+            name: str(rule.set[name])
+            for rule in self.rules
+            if kind.choices and rule.matches(resource)
+            for name in kind.choices
+            if name in rule.set
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """The overrides as JSON, in the file's form."""
@@ -131,14 +145,23 @@ def _rule(data: Any, registry: Registry, where: str) -> Rule:
         )
     if not isinstance(data["set"], Mapping) or not isinstance(data.get("when") or {}, Mapping):
         raise errors.BadOverride(f"{where}: when and set of a rule map fields to values")
+    kind = registry[data["type"]]
     # What is secret is never in a plan, and so cannot be asked for or set.
-    known = {one.name for one in registry[data["type"]].carried() if one.role is not Role.SECRET}
-    unknown = sorted(str(name) for name in [*data["set"], *(data.get("when") or {})] if name not in known)
+    fields = {one.name for one in kind.carried() if one.role is not Role.SECRET}
+    known = fields | set(kind.choices)
+    unknown = sorted(str(name) for name in data["set"] if name not in known)
+    unknown += sorted(str(name) for name in data.get("when") or {} if name not in fields)
     if unknown:
         raise errors.BadOverride(
             f"{where}: {data['type']} has no field {', '.join(unknown)}",
             next_step=f"Known are: {', '.join(sorted(known))}.",
         )
+    for name, values in kind.choices.items():
+        if name in data["set"] and data["set"][name] not in values:
+            raise errors.BadOverride(
+                f"{where}: {data['type']} has no {name} {data['set'][name]!r}",
+                next_step=f"Choose one of: {', '.join(values)}.",
+            )
     return Rule(type=data["type"], when=dict(data.get("when") or {}), set=dict(data["set"]))
 
 

@@ -30,6 +30,7 @@ def make_plan(
     adopted: Collection[Ref] = (),
     half_made: Mapping[Ref, HalfMade] | None = None,
     leave_out: Mapping[str, str] | None = None,
+    choices: Mapping[str, str] | None = None,
     complete: Complete | None = None,
 ) -> Plan:
     """Decide what to do for a scope. Pure but for ``complete``: reads only the inventories.
@@ -38,6 +39,7 @@ def make_plan(
     :param adopted: what of it was on the destination before: it is others', and not changed.
     :param half_made: what migrations have begun to make and not finished, and which ones.
     :param leave_out: types of which nothing is moved, each with the reason.
+    :param choices: what the operator chooses, by name, where the override file chooses nothing else.
     :param complete: asked once for each inventory that tells only a part of what is planned.
     :raises pumphouse.errors.UnknownResource: the scope names what the source does not have.
     :raises pumphouse.errors.AmbiguousName: the scope names several things.
@@ -52,6 +54,7 @@ def make_plan(
         adopted=adopted,
         half_made=half_made or {},
         leave_out=leave_out or {},
+        choices=choices or {},
     )
     _gather(draft)
     if complete is not None and _completed(draft, complete):
@@ -103,4 +106,5 @@ def _planned(draft: Draft, node: Node) -> PlannedResource:
         bytes=node.bytes,
         seconds=node.seconds,
         shared=draft.shared(node),
+        mode=draft.kind(node.resource.ref).mode(node.resource),
     )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pumphouse.compare import same
-from pumphouse.events import Event, Noted, StepChanged
+from pumphouse.events import DataCarried, Event, Noted, StepChanged
 from pumphouse.fields import Field, Role
 from pumphouse.model import Action, Inventory, Ref, Resource
 from pumphouse.plan.document import Plan, PlannedResource
@@ -30,6 +30,7 @@ class History:
     down_from: datetime | None = None
     down_until: datetime | None = None
     notes: list[str] = field(default_factory=list)
+    carried: DataCarried | None = None
 
     @property
     def downtime(self) -> float | None:
@@ -92,6 +93,8 @@ def _histories(events: Iterable[Event]) -> dict[Ref, History]:
     for event in events:
         if isinstance(event, Noted):
             histories.setdefault(Ref.parse(event.resource), History()).notes.append(event.text)
+        elif isinstance(event, DataCarried):
+            histories.setdefault(Ref.parse(event.resource), History()).carried = event
         elif isinstance(event, StepChanged):
             history = histories.setdefault(Ref.parse(event.resource), History())
             history.seconds += event.seconds or 0.0
@@ -113,6 +116,8 @@ def _resource(
     identity = ids.get(planned.ref) or planned.destination_id
     there = destination.get(planned.ref._replace(id=identity)) if identity else None
     here = source.get(planned.ref)
+    if here is not None:
+        here = kind.like(here, planned.resource)
     history = histories.get(planned.ref, History())
     fields = (
         (FieldReport(field="", outcome=Outcome.MISSING, reason="it is not on the destination"),)
@@ -125,11 +130,12 @@ def _resource(
         action=planned.action,
         destination_id=identity if there is not None else None,
         fields=fields,
-        bytes=planned.bytes,
-        data=_data(kind, planned.resource, there),
+        bytes=history.carried.bytes if history.carried else planned.bytes,
+        data=_data(kind, planned.resource, there, history.carried),
         seconds=round(history.seconds, 3) or None,
         downtime=history.downtime,
         notes=tuple(history.notes),
+        mode=planned.mode,
     )
 
 
@@ -189,7 +195,13 @@ def _field(
     return FieldReport(field=name, outcome=outcome, **values, reason=why)
 
 
-def _data(kind: ResourceType, wanted: Resource, there: Resource | None) -> str | None:
-    """The digest of the data, where both clouds tell the same."""
+def _data(
+    kind: ResourceType, wanted: Resource, there: Resource | None, carried: DataCarried | None
+) -> str | None:
+    """The digest of the data, where both clouds tell the same, or told it when they arrived."""
+    if there is None:
+        return None
     digest = kind.data(wanted)
-    return digest if digest and there is not None and kind.data(there) == digest else None
+    if digest is None:
+        return carried.digest if carried else None
+    return digest if kind.data(there) == digest else None

@@ -26,6 +26,7 @@ COLUMNS = (
     "data",
     "seconds",
     "downtime",
+    "mode",
 )
 STYLE = """
 body { font: 14px/1.4 system-ui, sans-serif; color: #1b1b1b; margin: 2em auto; max-width: 75em }
@@ -59,6 +60,7 @@ def csv(report: Report) -> str:
                 one.data,
                 one.seconds,
                 one.downtime,
+                one.mode,
             )
             writer.writerow([_harmless(cell) for cell in row])
     return out.getvalue()

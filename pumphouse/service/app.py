@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from pumphouse import errors
-from pumphouse.model import Inventory, Scope
+from pumphouse.model import DiskMode, Inventory, Scope
 from pumphouse.store.events import EventRecord
 from pumphouse.store.migrations import MigrationRecord, Request, RequestKey
 from pumphouse.store.opening import Store, open_store
@@ -173,12 +173,14 @@ class Pumphouse:
         override_file: Path | None = None,
         overrides: Mapping[str, Any] | None = None,
         floating_ips: FloatingIPs | None = None,
+        disk_mode: DiskMode | None = None,
         progress: Progress | None = None,
     ) -> Plan:
         """Read both clouds and decide what to do. Writes nothing to any cloud.
 
         :param overrides: what an override file would hold, as somebody has sent it.
         :param floating_ips: what becomes of floating addresses; None is as configured.
+        :param disk_mode: how servers' root disks travel; None is as configured.
         :raises pumphouse.errors.UsageError: the scope, a cloud or the override file is wrong.
         :raises pumphouse.errors.CloudError: a cloud cannot be read.
         """
@@ -193,6 +195,7 @@ class Pumphouse:
             override_file=override_file,
             overrides=overrides,
             floating_ips=floating_ips,
+            disk_mode=disk_mode,
             progress=progress or quiet,
         )
 

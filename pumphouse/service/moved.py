@@ -107,14 +107,19 @@ def changes(plan: Plan, snapshot: Snapshot, tenant: str, registry: Registry) -> 
         if planned is not None and ref.type in registry:
             kind = registry[ref.type]
             lost = {one.field for one in planned.problems if one.severity is Severity.LOST}
-            found = differences(kind, planned.resource.fields, wanted.apply(kind, resource).fields)
+            now = wanted.apply(kind, kind.like(resource, planned.resource))
+            found = differences(kind, planned.resource.fields, now.fields)
             # A list tells less of some than the plan knows: what it tells must be among that.
             partly = kind.partly_listed(resource)
             if any(one.field not in lost and not (partly and _within(one.have, one.want)) for one in found):
                 changed.append(str(ref))
     whole = plan.scope.kind is ScopeKind.TENANT
     gone = (
-        str(one.ref) for one in plan.resources if one.resource.project_id == tenant and one.ref not in here
+        str(one.ref)
+        for one in plan.resources
+        if one.resource.project_id == tenant
+        and one.ref not in here
+        and not registry[one.ref.type].is_part(one.resource)
     )
     added = (
         str(one.ref)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pumphouse import errors, health
 from pumphouse.clouds.cloud import Cloud
 from pumphouse.config import FloatingIPs
-from pumphouse.model import Scope
+from pumphouse.model import DiskMode, Scope
 from pumphouse.plan.document import Plan, require_fresh
 from pumphouse.plan.overrides import Overrides, load, parse
 from pumphouse.plan.planner import make_plan
@@ -36,6 +36,7 @@ class Planning:
         override_file: Path | None,
         overrides: Mapping[str, Any] | None,
         floating_ips: FloatingIPs | None,
+        disk_mode: DiskMode | None,
         progress: reading.Progress,
     ) -> Plan:
         """A new plan."""
@@ -46,7 +47,9 @@ class Planning:
             wanted = parse(overrides or {}, registry, where="overrides")
         here, there = self._pair(source, destination)
         addresses = floating_ips or self._app.config.migration.floating_ips
-        return save_plan(self._app.store, self._make(scope, here, there, wanted, addresses, progress))
+        disks = disk_mode or self._app.config.migration.disk_mode
+        made = self._make(scope, here, there, wanted, addresses, disks, progress)
+        return save_plan(self._app.store, made)
 
     def again(self, plan: Plan) -> Plan:
         """A plan of the same, of what both clouds have now."""
@@ -64,8 +67,8 @@ class Planning:
     def _fresh(self, plan: Plan) -> Plan:
         here, there = self._pair(plan.source, plan.destination)
         wanted = parse(plan.overrides, self._app.registry, where="the plan")
-        addresses = FloatingIPs(plan.floating_ips)
-        return self._make(plan.scope, here, there, wanted, addresses, reading.quiet)
+        addresses, disks = FloatingIPs(plan.floating_ips), DiskMode(plan.disk_mode)
+        return self._make(plan.scope, here, there, wanted, addresses, disks, reading.quiet)
 
     def _make(
         self,
@@ -74,6 +77,7 @@ class Planning:
         destination: Cloud,
         wanted: Overrides,
         addresses: FloatingIPs,
+        disks: DiskMode,
         progress: reading.Progress,
     ) -> Plan:
         registry = self._app.registry
@@ -91,9 +95,10 @@ class Planning:
             adopted={ref for ref, record in known.items() if not record.made},
             half_made=self._app.store.journal.half_made(source.name, destination.name),
             leave_out=_LEFT_OUT if addresses is FloatingIPs.SKIP else {},
+            choices={"disk_mode": disks},
             complete=reading.completing(source, destination, registry=registry),
         )
-        return replace(plan, floating_ips=str(addresses))
+        return replace(plan, floating_ips=str(addresses), disk_mode=str(disks))
 
     def _pair(self, source: str, destination: str) -> tuple[Cloud, Cloud]:
         """Both clouds, open. Raises SameCloud when they are one, whatever their names."""

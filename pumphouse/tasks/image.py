@@ -13,39 +13,10 @@ from pumphouse.compare import differences
 from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Action, Inventory, Ref, Resource
 from pumphouse.moving.carrying import carry_data
+from pumphouse.moving.image_properties import MARKER, OTHER_CLOUDS, is_custom
 from pumphouse.resource import Adopt, Grouping, Problem, Reach, ScopeLevel, Severity, Want
 from pumphouse.rest import RestType
 from pumphouse.steps import Create, Step, Verify
-
-MARKER = "pumphouse_source"
-
-_OWN_FIELDS = frozenset(
-    {
-        "id", "name", "owner", "visibility", "disk_format", "container_format", "min_disk", "min_ram",
-        "protected", "os_hidden", "tags", "kernel_id", "ramdisk_id", "base_image_ref", MARKER,
-    }
-)  # fmt: skip
-_SERVICES_OWN = frozenset(
-    {
-        "checksum", "size", "virtual_size", "status", "os_hash_algo", "os_hash_value", "direct_url",
-        "locations", "stores", "self", "file", "schema", "created_at", "updated_at", "deleted", "deleted_at",
-    }
-)  # fmt: skip
-_OTHER_CLOUDS = {
-    "instance_uuid": "names a server of the source",
-    "owner_id": "names a project of the source; the owner is carried",
-    "user_id": "names a user of the source",
-    "boot_roles": "names roles of the source",
-    "owner_user_name": "names a user of the source",
-    "owner_project_name": "names a project of the source; the owner is carried",
-    "img_signature": "names a certificate in the source's key manager",
-    "img_signature_hash_method": "belongs to img_signature",
-    "img_signature_key_type": "belongs to img_signature",
-    "img_signature_certificate_uuid": "belongs to img_signature",
-}
-"""Custom properties that mean nothing on another cloud. Server snapshots have most of them."""
-_NOT_CUSTOM = _OWN_FIELDS | _SERVICES_OWN | {*_OTHER_CLOUDS, "members"}
-_PREFIXES = ("os_glance_", "os_hash_", "owner_specified.openstack.")
 
 
 class CopyData(Step):
@@ -181,7 +152,7 @@ class Image(RestType):
         drop("os_glance_*", why="the service's own notes"),
         drop("os_hash_*", why="part of content"),
         drop("owner_specified.openstack.*", why="a client's notes of an upload to the source"),
-        *(drop(name, why=why) for name, why in _OTHER_CLOUDS.items()),
+        *(drop(name, why=why) for name, why in OTHER_CLOUDS.items()),
     )
     steps = (Create, CopyData, Finish, VerifyImage)
 
@@ -222,7 +193,7 @@ class Image(RestType):
             "content": content(body),
             "deactivated": body["status"] == "deactivated",
             "tags": sorted(body.get("tags") or ()),
-            "properties": {name: value for name, value in sorted(body.items()) if _custom(name)},
+            "properties": {name: value for name, value in sorted(body.items()) if is_custom(name)},
         }
         return Resource(
             ref=Ref(self.name, str(body["id"])),
@@ -332,7 +303,7 @@ class Image(RestType):
             name: changed[name] for name in ("kernel_id", "ramdisk_id", "base_image_ref") if name in changed
         }
         if "properties" in changed:
-            have = {name for name in body if _custom(name)}
+            have = {name for name in body if is_custom(name)}
             wanted |= dict.fromkeys(have) | dict(changed["properties"])
         for name, value in sorted(wanted.items()):
             if value is None and name in body:
@@ -385,11 +356,6 @@ def content(body: Mapping[str, Any]) -> str | None:
 
 def _algorithm(told: str | None) -> str:
     return (told or "").partition(":")[0]
-
-
-def _custom(name: str) -> bool:
-    """Whether a key of a body is a custom property that is carried."""
-    return name not in _NOT_CUSTOM and not name.startswith(_PREFIXES)
 
 
 def _pointer(name: str) -> str:

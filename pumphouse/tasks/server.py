@@ -10,17 +10,17 @@ from typing import Any
 from pumphouse import errors
 from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.compare import digest
-from pumphouse.fields import copy, drop, key, ref, secret
-from pumphouse.model import Inventory, Ref, Resource
-from pumphouse.moving import lending
+from pumphouse.fields import Field, copy, drop, key, ref, secret
+from pumphouse.model import DiskMode, Inventory, Ref, Resource
+from pumphouse.moving import lending, root_disk
 from pumphouse.moving import server as moving
 from pumphouse.moving.health import Health
+from pumphouse.moving.root_disk import SHELVED, travels_as
 from pumphouse.nic_order import fixed_addresses, nic_order
 from pumphouse.resource import Adopt, Grouping, Problem, Reach, ResourceType, ScopeLevel, Severity, Want
 
 MARKER = "pumphouse_source"
 _MOVABLE = moving.QUIET | {"ACTIVE"}
-_SHELVED = frozenset({"SHELVED", "SHELVED_OFFLOADED"})
 _BOUND_TO_HOST = {
     "pci_passthrough:alias": "a device of its host",
     "hw:tpm_version": "a TPM, whose secrets stay on its host",
@@ -34,7 +34,8 @@ _PASSTHROUGH_PORTS = frozenset({"direct", "direct-physical", "macvtap"})
 class Server(ResourceType):
     """A virtual machine with its place: flavor, ports, volumes, key, and the state in which it was found.
 
-    Its root disk is made anew from its image (a shelved server's from its shelved image), or is a volume.
+    Its root disk is a volume, is copied, or is made anew from its image (a shelved server's from its shelved
+    image): see :mod:`pumphouse.moving.root_disk`.
     """
 
     name = "server"
@@ -51,7 +52,7 @@ class Server(ResourceType):
         key("name"),
         copy("description", since="2.19"),
         ref("flavor", to="flavor"),
-        ref("image", to="image"),
+        ref("image", to="image", advice="Copy its disk, which needs no image: --mode snapshot."),
         ref("ports", to="port", unordered=False),
         copy("volumes", refs={"volume": "volume"}, fixed=True, default=[]),
         ref("server_group", to="server_group"),
@@ -99,6 +100,8 @@ class Server(ResourceType):
     )
     steps = (
         moving.Quiesce,
+        root_disk.ExportDisk,
+        root_disk.TransferDisk,
         lending.CreateServer,
         lending.ReturnKey,
         moving.Boot,
@@ -106,7 +109,9 @@ class Server(ResourceType):
         Health,
         moving.Settle,
         moving.ShutDown,
+        root_disk.CleanUpDisk,
     )
+    choices = {root_disk.CHOICE: tuple(DiskMode)}  # noqa: RUF012 -- typed as a constant by the base class
 
     # -- reading
 
@@ -242,7 +247,7 @@ class Server(ResourceType):
         if "OS-EXT-SRV-ATTR:hostname" in body:
             fields["hostname"] = body["OS-EXT-SRV-ATTR:hostname"]
         picked = self.pick(fields)
-        if body["status"] in _SHELVED:
+        if body["status"] in SHELVED:
             # It boots from the image that shelving made; after shelving, each cloud has its own of those.
             del picked["image"]
         return Resource(
@@ -256,7 +261,7 @@ class Server(ResourceType):
                 "host": body.get("OS-EXT-SRV-ATTR:hypervisor_hostname"),
                 "user_id": body["user_id"],
                 "keypair": f"{body['user_id']}/{body['key_name']}" if body.get("key_name") else None,
-                "boot_image": shelved_image if body["status"] in _SHELVED else image,
+                "boot_image": shelved_image if body["status"] in SHELVED else image,
                 "boot_device": _boot_device(body),
                 "flavor": {name: value for name, value in body["flavor"].items() if name != "links"},
                 "availability_zone": body.get("OS-EXT-AZ:availability_zone"),
@@ -269,8 +274,32 @@ class Server(ResourceType):
 
     # -- deciding
 
+    def choose(self, resource: Resource, chosen: Mapping[str, str]) -> Resource:
+        """How its root disk travels."""
+        return root_disk.choose(resource, chosen.get(root_disk.CHOICE, DiskMode.IMAGE))
+
+    def mode(self, resource: Resource) -> str:
+        """The disk mode."""
+        return str(resource.facts.get(root_disk.CHOICE, ""))
+
+    def parts(self, resource: Resource, source: Inventory) -> Iterator[Resource]:
+        """The volume that its root disk becomes."""
+        if travels_as(resource) == DiskMode.VOLUME:
+            image = source.get(Ref("image", resource.facts["base_image"]))
+            properties = image.fields["properties"] if image is not None else {}
+            yield root_disk.volume_of(resource, image, properties)
+
+    def size(self, resource: Resource) -> int:
+        """At most what its root disk can hold; in volume mode the volume counts it."""
+        snapshot = travels_as(resource) == DiskMode.SNAPSHOT
+        return int(resource.facts["flavor"].get("disk") or 0) << 30 if snapshot else 0
+
     def needs(self, resource: Resource, inventory: Inventory) -> Iterable[Ref]:
-        """Its key pair, which belongs to a user, and a shelved server's image."""
+        """Its key pair, which belongs to a user, a shelved server's image, and the kernel it boots from."""
+        base = inventory.get(Ref("image", resource.facts.get("base_image") or ""))
+        for name in ("kernel_id", "ramdisk_id"):
+            if base is not None and base.fields.get(name):
+                yield Ref("image", base.fields[name])
         keypair = resource.facts["keypair"]
         if keypair and Ref("keypair", keypair) in inventory:
             yield Ref("keypair", keypair)
@@ -335,8 +364,8 @@ class Server(ResourceType):
         if image is not None and image.fields.get("deactivated"):
             yield _block("its image is deactivated, so nothing boots from it", "Reactivate the image first.")
         boots_from_volume = any(one["boot"] for one in resource.fields["volumes"])
-        if not facts["boot_image"] and not boots_from_volume:
-            what = "shelved image" if facts["status"] in _SHELVED else "image"
+        if not facts["boot_image"] and not boots_from_volume and not travels_as(resource):
+            what = "shelved image" if facts["status"] in SHELVED else "image"
             yield _block(
                 f"it has no {what} to boot from", "Make an image of it and a new server, or leave it out."
             )
@@ -347,16 +376,17 @@ class Server(ResourceType):
         flavor = source.get(Ref("flavor", fields["flavor"] or ""))
         if facts["status"] in {"PAUSED", "SUSPENDED"}:
             yield _lost(f"the memory of a {facts['status'].lower()} server does not travel: it boots again")
-        if facts["boot_image"] and facts["status"] not in _SHELVED:
+        if facts["boot_image"] and facts["status"] not in SHELVED:
             yield _lost(
-                "its root disk is made anew from its image: what was written to it stays on the source"
+                "its root disk is made anew from its image: what was written to it stays on the source",
+                next_step="To take it along, plan with --mode snapshot.",
             )
         if flavor is not None and flavor.fields["ephemeral"]:
             yield _lost("its ephemeral disk is made anew, empty")
-        if fields["volumes"] and facts["status"] == "ACTIVE":
-            yield _warn(
-                "it is stopped rather than suspended, so that all that it has written is in its volumes"
-            )
+        if (fields["volumes"] or travels_as(resource)) and facts["status"] == "ACTIVE":
+            disks = "on its disks" if travels_as(resource) else "in its volumes"
+            yield _warn(f"it is stopped rather than suspended, so that all that it has written is {disks}")
+        yield from self._copied(resource, source)
         if facts["keypair"] and Ref("keypair", facts["keypair"]) not in source:
             yield _lost(f"its key pair {fields['key_name']!r} has been deleted", field="key_name")
         if facts["certificates"]:
@@ -369,6 +399,19 @@ class Server(ResourceType):
         if not facts["nic_order_is_clear"]:
             yield _warn("the source does not tell the order of all its ports: compare it afterwards")
 
+    def _copied(self, resource: Resource, source: Inventory) -> Iterator[Problem]:
+        """What follows from copying its root disk."""
+        if travels_as(resource) == DiskMode.SNAPSHOT:
+            yield _warn(
+                "it boots from a copy of its disk, whose image is removed afterwards: to rebuild it there, "
+                "another image must be named"
+            )
+        elif travels_as(resource) and Ref("image", resource.facts["base_image"]) not in source:
+            yield _lost(
+                "its image has been deleted, and with it what that said of its firmware and devices",
+                next_step="If it does not boot, set the image metadata of its root volume there.",
+            )
+
     def check(self, want: Want, destination: Inventory, *, exists: bool) -> Iterable[Problem]:
         """Its zone must be there."""
         zone = want.fields.get("pinned_availability_zone")
@@ -377,6 +420,11 @@ class Server(ResourceType):
                 f"the destination has no availability zone {zone!r}",
                 "Map it in the override file's section availability_zones.",
             )
+
+    def may_change(self, field: Field, wanted: Resource, there: Resource) -> str:
+        """The image of a server that was moved with a copy of its disk is of the past."""
+        copied = field.name == "image" and there.made_from == wanted.ref.id
+        return "it was moved with a copy of its disk" if copied else ""
 
     def unfinished(self, there: Resource) -> str:
         """It never ran, or does no longer."""
@@ -495,5 +543,5 @@ def _warn(summary: str) -> Problem:
     return Problem(severity=Severity.WARNING, summary=summary)
 
 
-def _lost(summary: str, *, field: str = "") -> Problem:
-    return Problem(severity=Severity.LOST, summary=summary, field=field)
+def _lost(summary: str, *, field: str = "", next_step: str = "") -> Problem:
+    return Problem(severity=Severity.LOST, summary=summary, field=field, next_step=next_step)

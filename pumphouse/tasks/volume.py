@@ -12,6 +12,8 @@ from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Inventory, Ref, Resource
 from pumphouse.moving import volume as volume_data
+from pumphouse.moving.carrier import CARRIER, Transfer
+from pumphouse.moving.root_disk import ROOT_OF
 from pumphouse.resource import Adopt, Grouping, Policy, Problem, Reach, ScopeLevel, Severity, Want
 from pumphouse.rest import RestType
 
@@ -70,12 +72,12 @@ class Volume(RestType):
         volume_data.Snapshot,
         volume_data.Clone,
         volume_data.Export,
-        volume_data.Transfer,
+        Transfer,
         volume_data.CreateVolume,
         volume_data.Fill,
         volume_data.Settle,
         volume_data.VerifyVolume,
-        volume_data.CleanUp,
+        volume_data.CleanUpVolume,
     )
 
     # -- reading
@@ -85,12 +87,12 @@ class Volume(RestType):
         snapshots: dict[str, list[str]] = defaultdict(list)
         for snapshot in cloud.each(self.service, "/snapshots/detail", "snapshots", params=self.list_params):
             name = str(snapshot["name"] or snapshot["id"])
-            if not name.startswith(volume_data.CARRIER):
+            if not name.startswith(CARRIER):
                 snapshots[snapshot["volume_id"]].append(name)
         for body in cloud.each(
             self.service, self.list_path, self.items, params=self.list_params, up_to=self.up_to
         ):
-            if not str(body["name"] or "").startswith(volume_data.CARRIER):
+            if not str(body["name"] or "").startswith(CARRIER):
                 yield self.read({**body, "snapshots": sorted(snapshots[body["id"]])})
 
     def survey(self, cloud: CloudAPI, *, reach: Reach) -> Mapping[str, Any]:
@@ -138,6 +140,10 @@ class Volume(RestType):
         )
 
     # -- deciding
+
+    def is_part(self, resource: Resource) -> bool:
+        """Whether it is still the local root disk of a server."""
+        return bool(resource.facts.get(ROOT_OF))
 
     def refuse(self, resource: Resource, source: Inventory) -> Iterable[Problem]:
         """What only the source can read or hold together."""

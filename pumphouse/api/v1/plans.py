@@ -15,7 +15,7 @@ from pumphouse.api.paging import cut
 from pumphouse.api.routes import Answer, Reply, Routes, service
 from pumphouse.api.v1.clouds import ASKS_A_CLOUD, CloudResource
 from pumphouse.config import FloatingIPs
-from pumphouse.model import Action, Scope, ScopeKind, Strategy
+from pumphouse.model import Action, DiskMode, Scope, ScopeKind, Strategy
 from pumphouse.plan import render
 from pumphouse.plan.document import Plan as ServicePlan
 from pumphouse.resource import Severity
@@ -66,6 +66,9 @@ class NewPlan(Document):
     floating_ips: FloatingIPs | None = Field(
         default=None, description="What becomes of floating addresses. Null: as configured."
     )
+    disk_mode: DiskMode | None = Field(
+        default=None, description="How servers' root disks get there. Null: as configured."
+    )
 
     def plan(self) -> ServicePlan:
         """Have it made."""
@@ -75,6 +78,7 @@ class NewPlan(Document):
             destination=self.destination,
             overrides=self.overrides,
             floating_ips=self.floating_ips,
+            disk_mode=self.disk_mode,
         )
 
 
@@ -102,6 +106,7 @@ class PlannedResource(Document):
     bytes: int = Field(description="How much data moves with it.")
     seconds: float = Field(description="How long it is expected to take.")
     shared: bool = Field(description="Whether another migration may make it first.")
+    mode: str = Field(description="How its data get there, where there are several ways: a disk mode.")
 
 
 class PlanSummary(Document):
@@ -130,6 +135,7 @@ class Plan(PlanSummary):
     blocked: bool
     overrides: dict[str, Any]
     floating_ips: FloatingIPs
+    disk_mode: DiskMode
     resources: list[PlannedResource]
 
     @classmethod
@@ -153,6 +159,7 @@ class Plan(PlanSummary):
             blocked=bool(plan.doing(Action.BLOCKED)),
             overrides=dict(plan.overrides),
             floating_ips=FloatingIPs(plan.floating_ips),
+            disk_mode=DiskMode(plan.disk_mode),
             resources=resources,
         )
 

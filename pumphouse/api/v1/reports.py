@@ -45,6 +45,7 @@ class ReportedResource(Document):
     seconds: float | None = Field(description="The work on it.")
     downtime: float | None = Field(description="Seconds without service.")
     notes: list[str]
+    mode: str = Field(description="How its data got there, where there are several ways: a disk mode.")
 
 
 class Report(Document):

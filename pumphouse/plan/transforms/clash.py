@@ -39,8 +39,8 @@ def _target(draft: Draft, node: Node) -> Any:
     if node.destination is not None:
         return node.destination.ref.id
     kind = draft.kind(node.resource.ref)
-    renamed = node.resource is not draft.source.get(node.resource.ref)
+    here = draft.source.get(node.resource.ref)
+    renamed = here is not None and kind.identity(here.fields) != kind.identity(node.resource.fields)
     if node.action is Action.BLOCKED or not (kind.adopt is Adopt.ALWAYS or renamed):
         return None
-
     return kind.identity(kind.resolve(node.resource.fields, draft.symbol))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from pumphouse.fields import Field
 from pumphouse.model import Ref, Resource
 from pumphouse.plan.draft import Draft, Node
 from pumphouse.resource import Policy, Problem, Severity
@@ -67,7 +68,7 @@ def _link(draft: Draft, node: Node) -> None:
         if found.ref in draft.nodes:
             draft.graph.add_edge(found.ref, ref)
         elif found.ref not in draft.source and found.ref not in draft.known:
-            node.take(_missing(node.resource, found.ref, found.field.name, optional=found.field.optional))
+            node.take(_missing(node.resource, found.ref, found.field))
         elif found.field.optional and found.ref not in draft.known:
             node.take(
                 Problem(
@@ -79,10 +80,11 @@ def _link(draft: Draft, node: Node) -> None:
             )
 
 
-def _missing(resource: Resource, ref: Ref, field: str, *, optional: bool) -> Problem:
+def _missing(resource: Resource, ref: Ref, field: Field) -> Problem:
+    advice = field.advice or f"Mend or remove {resource} on the source, or leave it out."
     return Problem(
-        severity=Severity.LOST if optional else Severity.BLOCK,
-        field=field,
-        summary=f"{field} refers to {ref}, which the source no longer has",
-        next_step="" if optional else f"Mend or remove {resource} on the source, or leave it out.",
+        severity=Severity.LOST if field.optional else Severity.BLOCK,
+        field=field.name,
+        summary=f"{field.name} refers to {ref}, which the source no longer has",
+        next_step="" if field.optional else advice,
     )

@@ -15,7 +15,7 @@ from typing import Any
 from pumphouse import errors
 from pumphouse.cloud_api import Service
 from pumphouse.clouds import Cloud
-from pumphouse.context import PENDING, Context, Deferred, Item, JournalEntry, JournalState, Settings
+from pumphouse.context import PENDING, Carried, Context, Deferred, Item, JournalEntry, JournalState, Settings
 from pumphouse.model import Action, Inventory, Ref, Resource, Side
 from pumphouse.resource import Reach, ResourceType
 from pumphouse.steps import Step, step_named
@@ -118,6 +118,7 @@ class Bench:
     settings: Settings = QUICK
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     ids: MemoryIds = field(default_factory=MemoryIds)
+    carried: list[tuple[Ref, Carried]] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     prefix: str = field(default_factory=lambda: f"t-{uuid.uuid4().hex[:8]}")
@@ -137,6 +138,7 @@ class Bench:
             settings=self.settings,
             passwords=Alone(),
             progress=lambda _ref, _step, share, _text: self.shares.append(share),
+            carried=lambda ref, _step, what: self.carried.append((ref, what)),
             note=lambda _ref, text: self.notes.append(text),
         )
 

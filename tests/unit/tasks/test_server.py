@@ -15,10 +15,11 @@ from pumphouse.cloud_api import Service
 from pumphouse.compare import differences
 from pumphouse.context import PENDING
 from pumphouse.model import Action, Inventory, Ref, Resource, Side
+from pumphouse.moving.carrier import CARRIER
 from pumphouse.moving.server import QUIET
-from pumphouse.moving.volume import CARRIER
 from pumphouse.nic_order import nic_order
 from pumphouse.resource import Reach, Severity, Want
+from pumphouse.steps import step_named
 from pumphouse.tasks.flavor import Flavor
 from pumphouse.tasks.image import Image
 from pumphouse.tasks.keypair import Keypair
@@ -331,7 +332,7 @@ def test_a_key_name_that_the_operator_uses_for_another_key_is_waited_for(bench, 
     other = {"keypair": {"name": name, "type": "ssh", "public_key": OTHER}}
     bench.destination.post(Service.COMPUTE, "/os-keypairs", other, up_to="2.10")
     bench.step(KIND, resource, "quiesce")
-    result = KIND.steps[1](bench.context, bench.item(KIND, resource)).run()
+    result = step_named(KIND, "create")(bench.context, bench.item(KIND, resource)).run()
     assert result.poll() is PENDING
     Keypair().delete(bench.destination, f"{bench.destination.user_id}/{name}")
     assert follow(result) == bench.ids.get(resource.ref)

@@ -12,7 +12,7 @@ from pumphouse import errors
 from pumphouse.cloud_api import Service
 from pumphouse.compare import differences
 from pumphouse.model import Inventory, Ref, Resource, Side
-from pumphouse.moving.volume import CARRIER
+from pumphouse.moving.carrier import CARRIER
 from pumphouse.resource import Severity, Want
 from pumphouse.tasks.volume import Volume
 
