@@ -6,6 +6,7 @@ around them.
 
 from __future__ import annotations
 
+import contextlib
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -235,8 +236,10 @@ def fill(cloud: DevCloud, row: Row, source: Path, done: Callable[[], None] = lam
         blobs.copy(source, target)
 
     def work() -> None:
-        hashes = blobs.file_digests(target).result()
-        size = target.stat().st_size
+        size, hashes = 0, ("", "")
+        with contextlib.suppress(FileNotFoundError):  # the image has been deleted meanwhile
+            size = target.stat().st_size
+            hashes = blobs.file_digests(target).result()
         with cloud.transaction():
             if row["id"] in cloud.table(IMAGES):
                 activate(cloud, row, size=size, digests=hashes)
