@@ -8,7 +8,7 @@
     │   ├── SameCloud                 source and destination are one cloud
     │   ├── UnknownResource           a scope names something that the source does not have
     │   ├── AmbiguousName             a scope names several things
-    │   ├── UnknownMigration          no such migration or plan in the store
+    │   ├── UnknownMigration          no such migration, plan or operation in the store
     │   ├── BadPlan                   a plan file is damaged or of another version
     │   ├── StalePlan                 the clouds have changed since the plan was made
     │   ├── BadOverride               an override file cannot be read or has unknown keys
@@ -45,6 +45,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 
@@ -134,7 +135,7 @@ class AmbiguousName(UsageError):
 
 
 class UnknownMigration(UsageError):
-    """No such migration or plan in the store."""
+    """No such migration, plan or operation in the store."""
 
     http_status = 404
 
@@ -386,3 +387,21 @@ def as_dict(error: BaseException | None) -> dict[str, Any] | None:
     if isinstance(error, PumphouseError):
         return error.to_dict()
     return {"error": type(error).__name__, "message": str(error)}
+
+
+def from_dict(found: Mapping[str, Any]) -> PumphouseError:
+    """The error that :func:`as_dict` told; one that the tree does not have is its root."""
+    told = {name: str(found.get(name) or "") for name in ("resource", "cloud", "request_id", "next_step")}
+    kind = kind_named(str(found.get("error"))) or PumphouseError
+    return kind(str(found.get("message") or "it failed"), **told)
+
+
+def kind_named(name: str) -> type[PumphouseError] | None:
+    """The error of the tree with this name, if there is one."""
+
+    def tree(kind: type[PumphouseError]) -> Iterator[type[PumphouseError]]:
+        yield kind
+        for child in kind.__subclasses__():
+            yield from tree(child)
+
+    return next((kind for kind in tree(PumphouseError) if kind.__name__ == name), None)

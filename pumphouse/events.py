@@ -114,6 +114,23 @@ class RequestFailed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OperationEnded(Event):
+    """What somebody asked for over the API is done, or with an error it has failed.
+
+    ``asked`` is what: refresh, plan or migrate. ``who`` is the user who asked, ``cloud`` the one that was
+    read, ``plan`` the plan that was made. ``migration`` is the one that has begun, and else empty.
+    """
+
+    migration: str = ""
+    operation: str
+    asked: str
+    who: str
+    cloud: str = ""
+    plan: str = ""
+    error: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Audited(Event):
     """Somebody has asked for something over the API, and it was granted.
 

@@ -50,3 +50,9 @@ def explain(failure: Exception) -> str:
     if mark is None or not why:
         return " ".join(str(failure).split())
     return f"line {mark.line + 1}, column {mark.column + 1}: {why}"
+
+
+def dump(value: Any) -> str:
+    """JSON as YAML for a person to change."""
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    return text

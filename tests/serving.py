@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from flask.testing import FlaskClient
 
 from pumphouse import config
@@ -55,9 +56,49 @@ def service(config_file: Path) -> Iterator[Pumphouse]:
 
 
 @pytest.fixture
-def client(service: Pumphouse) -> FlaskClient:
-    """Requests to the application in this process."""
-    return create_app(service).test_client()
+def client(service: Pumphouse) -> Iterator[FlaskClient]:
+    """Requests to the application in this process, which does what it is asked for."""
+    app = create_app(service)
+    with service.runner():
+        yield app.test_client()
+
+
+def ended(client: FlaskClient, answer: Any) -> dict[str, Any]:
+    """The operation that an answer tells of, once it has ended."""
+    assert answer.status_code == 202, answer.text
+    until = time.monotonic() + 150
+    while (found := client.get(answer.headers["Location"]).json)["state"] not in {"DONE", "FAILED"}:
+        assert time.monotonic() < until, found
+        time.sleep(0.02)
+    assert found["id"] == answer.json["id"]
+    return dict(found)
+
+
+def ask(client: FlaskClient, path: str, body: Any = None, **options: Any) -> dict[str, Any]:
+    """Ask for an operation; as it is once it is done."""
+    found = ended(client, client.post(path, json=body, **options))
+    assert found["state"] == "DONE", found["error"]
+    return found
+
+
+def make_plan(client: FlaskClient, body: Any, **options: Any) -> dict[str, Any]:
+    """Have a plan made; its document."""
+    id = ask(client, "/v1/plans", body, **options)["plan_id"]
+    return dict(client.get(f"/v1/plans/{id}").json)
+
+
+def done_over(url: str, path: str, body: Any = None) -> dict[str, Any]:
+    """Ask a server for an operation; as it is once it is done."""
+    answer = requests.post(f"{url}{path}", json=body, timeout=60)
+    assert answer.status_code == 202, answer.text
+    until = time.monotonic() + 150
+    while True:
+        found = requests.get(f"{url}{answer.headers['Location']}", timeout=60).json()
+        if found["state"] in {"DONE", "FAILED"}:
+            assert found["state"] == "DONE", found["error"]
+            return dict(found)
+        assert time.monotonic() < until, found
+        time.sleep(0.1)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from pumphouse.api.auth.policy import AllowAll
 from pumphouse.api.auth.token import COOKIE
 from pumphouse.api.problems import Problem
 from pumphouse.api.routes import EXTENSION
-from pumphouse.api.v1 import actions, clouds, events, migrations, plans, reports, types
+from pumphouse.api.v1 import actions, clouds, events, migrations, operations, plans, reports, types
 from pumphouse.service import Pumphouse
 
 LARGEST_BODY = 4 * 1024 * 1024
@@ -36,6 +36,7 @@ _SCHEMES: dict[str, Any] = {
 VERSION_ONE = (
     clouds.routes,
     types.routes,
+    operations.routes,
     plans.routes,
     migrations.routes,
     actions.routes,

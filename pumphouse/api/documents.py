@@ -34,5 +34,15 @@ class Paging(Document):
     marker: Id | None = Field(default=None, description="The `next_marker` of the page before.")
 
 
-class Nothing(Document):
-    """A query without parameters."""
+class IdempotencyHeader(Document):
+    """What tells a request that is sent again from a new one."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    idempotency_key: str | None = Field(
+        default=None,
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="The same key with the same request gives the same operation, however often it is sent.",
+    )

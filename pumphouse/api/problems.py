@@ -6,7 +6,7 @@ import http
 import inspect
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Flask, Response, current_app, make_response, request
@@ -50,6 +50,11 @@ def problem_of(error: errors.PumphouseError) -> Problem:
         request_id=error.request_id,
         next_step=error.next_step,
     )
+
+
+def problem_of_dict(found: Mapping[str, Any]) -> Problem:
+    """The problem of an error that the store keeps."""
+    return problem_of(errors.from_dict(found))
 
 
 def title(kind: type[errors.PumphouseError]) -> str:

@@ -32,19 +32,23 @@ class Host:
         self._feed = feed_of(app)
         self.wsgi: Callable[..., Any] = app
         self._supervisor = self._service.supervise(at_once=config.api.migrations)
+        self._runner = self._service.runner()
         self._webhooks = self._service.webhooks()
         self._supervisor.start()
+        self._runner.start()
         self._webhooks.start()
 
     def stopping(self) -> None:
         """Begin to stop; once is enough."""
         self._supervisor.stop()
+        self._runner.stop()
         self._webhooks.stop()
         self._feed.close()
 
     def close(self) -> None:
         """Wait until all has stopped, and close the store."""
         self._supervisor.close()
+        self._runner.close()
         self._webhooks.close()
         self._service.close()
 

@@ -25,6 +25,7 @@ from pumphouse.api.v1.migrations import (
     Unit,
     UnitPage,
 )
+from pumphouse.api.v1.operations import Operation, OperationPage
 from pumphouse.api.v1.plans import Graph, Plan, PlanPage, PlanSummary
 from pumphouse.api.v1.reports import Report
 from pumphouse.api.v1.types import Type, TypeList
@@ -67,8 +68,9 @@ class Client:
         return self._transport.get(CloudCheck, f"/clouds/{cloud}/check")
 
     def refresh_cloud(self, cloud: str) -> Cloud:
-        """Read a cloud as a whole."""
-        return self._transport.post(Cloud, f"/clouds/{cloud}/refresh", {})
+        """Read a cloud as a whole, and wait until that is done."""
+        self._done(f"/clouds/{cloud}/refresh", {}, None)
+        return next(one for one in self.clouds() if one.name == cloud)
 
     def tenants(self, cloud: str, *, name: str = "") -> Iterator[Tenant]:
         """The tenants of a cloud, as it was last read."""
@@ -109,9 +111,12 @@ class Client:
         floating_ips: str | None = None,
         disk_mode: str | None = None,
     ) -> Plan:
-        """Make a plan: what would be done with these tenants, servers, hosts, images or identities."""
+        """Make a plan: what would be done with these tenants, servers, hosts, images or identities.
+
+        Waits until it is made.
+        """
         body = _new_plan(kind, names, source, destination, strategy, overrides, floating_ips, disk_mode)
-        return self._transport.post(Plan, "/plans", body)
+        return self.plan(str(self._done("/plans", body, None).plan_id))
 
     def graph(self, plan_id: str) -> Graph:
         """A plan's graph."""
@@ -141,7 +146,7 @@ class Client:
         options: Mapping[str, Any] | None = None,
         key: str | None = None,
     ) -> Migration:
-        """Plan, and carry it out.
+        """Plan, and carry it out. Returns once the migration is there; the work on it goes on.
 
         :param key: the same one gives the same migration, should the request have to be sent again.
         """
@@ -157,7 +162,7 @@ class Client:
         options: Mapping[str, Any] | None = None,
         key: str | None = None,
     ) -> Migration:
-        """Carry a plan out.
+        """Carry a plan out. Returns once the migration is there; the work on it goes on.
 
         :param check_fresh: plan again, and refuse if the clouds have changed since.
         """
@@ -209,6 +214,17 @@ class Client:
         """What it came to."""
         return self._transport.get(Report, f"/migrations/{migration_id}/report")
 
+    # -- what was asked for
+
+    def operations(self, *, state: str | None = None) -> Iterator[Operation]:
+        """What was asked for, by anybody, and takes more than a moment; newest first."""
+        for page in self._transport.pages(OperationPage, "/operations", limit=_PAGE, state=state):
+            yield from page.operations
+
+    def operation(self, operation_id: str) -> Operation:
+        """One of these as it is now."""
+        return self._transport.get(Operation, f"/operations/{operation_id}")
+
     # -- events
 
     def events(self, migration_id: str | None = None, *, after: int = 0) -> Iterator[Event]:
@@ -233,8 +249,12 @@ class Client:
             yield Event.model_validate_json(data)
 
     def _begin(self, body: Mapping[str, Any], key: str | None) -> Migration:
+        return self.migration(str(self._done("/migrations", body, key).migration_id))
+
+    def _done(self, path: str, body: Mapping[str, Any], key: str | None) -> Operation:
+        """Ask for an operation, and wait until it is done."""
         headers = {"Idempotency-Key": key} if key else None
-        return self._transport.post(Migration, "/migrations", body, headers)
+        return self._transport.ended(self._transport.post(Operation, path, body, headers).id)
 
     def _at_rest(self, migration_id: str) -> bool:
         now = self.migration(migration_id)

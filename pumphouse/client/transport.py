@@ -10,11 +10,16 @@ import requests
 
 from pumphouse import errors
 from pumphouse.api.documents import Document, Page
+from pumphouse.api.v1.operations import Operation
 
 D = TypeVar("D", bound=Document)
 P = TypeVar("P", bound=Page)
-_TIMEOUT = (10.0, 600.0)
-"""Seconds to connect, and to wait: planning reads both clouds before it answers."""
+_TIMEOUT = (10.0, 120.0)
+"""Seconds to connect, and to wait: to check a cloud is to ask all its services."""
+_FIRST_LOOK, _LONGEST_LOOK = 0.1, 2.0
+"""Seconds between two looks at an operation: they grow."""
+_PATIENCE = 120.0
+"""Seconds that a server may be away, to be restarted say, while an operation is waited for."""
 _SILENCE = 60.0
 """A stream that has told nothing for so long is broken: a comment comes every quarter of a minute."""
 _URN = "urn:pumphouse:error:"
@@ -66,6 +71,24 @@ class Transport:
             self.send("POST", path, json=_given(body), headers=headers).content
         )
 
+    def ended(self, id: str) -> Operation:
+        """An operation, once it has ended. Raises the error that it failed with, or Unavailable."""
+        wait, heard = _FIRST_LOOK, time.monotonic()
+        while True:
+            try:
+                found = self.get(Operation, f"/operations/{id}")
+                heard = time.monotonic()
+            except (errors.Unavailable, errors.StoreError):
+                if time.monotonic() - heard > _PATIENCE:
+                    raise
+            else:
+                if found.error is not None:
+                    raise _error_of(found.error.model_dump())
+                if found.state.ended:
+                    return found
+            time.sleep(wait)
+            wait = min(wait * 1.5, _LONGEST_LOOK)
+
     def pages(self, page: type[P], path: str, **query: Any) -> Iterator[P]:
         """All pages of a listing."""
         marker: str | None = None
@@ -114,14 +137,9 @@ def _error(answer: requests.Response) -> errors.PumphouseError:
         problem = {}
     if not isinstance(problem, dict):
         problem = {}
+    return _error_of({"detail": f"the API answers {answer.status_code} {answer.reason}"} | problem)
+
+
+def _error_of(problem: Mapping[str, Any]) -> errors.PumphouseError:
     name = str(problem.get("type", "")).removeprefix(_URN)
-    kind = next((one for one in _tree(errors.PumphouseError) if one.__name__ == name), None)
-    told = {key: str(problem.get(key, "")) for key in ("resource", "cloud", "request_id", "next_step")}
-    message = str(problem.get("detail") or f"the API answers {answer.status_code} {answer.reason}")
-    return (kind or errors.PumphouseError)(message, **told)
-
-
-def _tree(kind: type[errors.PumphouseError]) -> Iterator[type[errors.PumphouseError]]:
-    yield kind
-    for child in kind.__subclasses__():
-        yield from _tree(child)
+    return errors.from_dict({**problem, "error": name, "message": problem.get("detail")})

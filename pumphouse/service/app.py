@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from pumphouse.service.feed import Feed
     from pumphouse.service.migrating import Migrating
     from pumphouse.service.moved import History, Moved
+    from pumphouse.service.operations import Operations
     from pumphouse.service.planning import Planning
     from pumphouse.service.reading import Progress
+    from pumphouse.service.runner import Runner
     from pumphouse.service.snapshots import CloudRecord, Snapshot, Snapshots
     from pumphouse.service.steps import StepRecord, StepsOfAll
     from pumphouse.service.supervisor import Supervisor
@@ -48,6 +50,7 @@ class Pumphouse:
         self.config = config
         self._observer = observer
         self._supervisor: Supervisor | None = None
+        self._runner: Runner | None = None
 
     @classmethod
     def open(cls, config: Config, *, observer: Observer | None = None) -> Pumphouse:
@@ -114,6 +117,13 @@ class Pumphouse:
 
         return Planning(self)
 
+    @cached_property
+    def operations(self) -> Operations:
+        """What is asked for and takes more than a moment. A :meth:`runner` does it."""
+        from pumphouse.service.operations import Operations
+
+        return Operations(self)
+
     # -- clouds
 
     def cloud_names(self) -> list[str]:
@@ -157,10 +167,10 @@ class Pumphouse:
         """When these tenants (ids) of a cloud were last moved, and what of them has changed since; by id."""
         return self._history.of(snapshot, tenants)
 
-    def refresh(self, cloud: str) -> Snapshot:
+    def refresh(self, cloud: str, *, progress: Progress | None = None) -> Snapshot:
         """Read a cloud as a whole, and keep what it holds in the store."""
         self.clouds.require(cloud)
-        return self.snapshots.refresh(cloud, lambda: self.inventory(cloud))
+        return self.snapshots.refresh(cloud, lambda: self.inventory(cloud, progress=progress))
 
     # -- plans
 
@@ -208,6 +218,7 @@ class Pumphouse:
         options: Mapping[str, Any] | None = None,
         wanted: bool = False,
         key: RequestKey | None = None,
+        progress: Progress | None = None,
     ) -> MigrationRecord:
         """Record a migration that will carry out a plan. Writes nothing to any cloud.
 
@@ -215,14 +226,16 @@ class Pumphouse:
         :param options: choices otherwise than configured: ``quiesce``, ``passwords`` and ``jobs``.
         :param wanted: whether a supervisor shall carry it out.
         :param key: of the request; the same request again gives the same migration.
+        :param progress: told what is read to check that it is fresh.
         :raises pumphouse.errors.PlanBlocked: the plan has blocked resources.
         :raises pumphouse.errors.StalePlan: the clouds have changed.
         """
         from pumphouse.service.plans import subjects
+        from pumphouse.service.reading import quiet
 
         plan.require_unblocked()
         if check_fresh:
-            plan = self._planning.require_fresh(plan)
+            plan = self._planning.require_fresh(plan, progress or quiet)
         record = self.store.migrations.create(
             name=name or str(plan.scope),
             plan_id=plan.id,
@@ -233,7 +246,7 @@ class Pumphouse:
             wanted=Wish.RUN if wanted else None,
             key=key,
         )
-        self._look()
+        self.look()
         return record
 
     def made_by(self, key: RequestKey) -> MigrationRecord | None:
@@ -352,6 +365,13 @@ class Pumphouse:
         self._supervisor = Supervisor(self, at_once=at_once)
         return self._supervisor
 
+    def runner(self) -> Runner:
+        """A runner of this process, which does what is asked of :attr:`operations`. Close it before this."""
+        from pumphouse.service.runner import Runner
+
+        self._runner = Runner(self)
+        return self._runner
+
     def fulfil(self, record: MigrationRecord, *, control: Control) -> None:
         """Do what is wanted of a migration, in this process, until it ends or pauses."""
         from pumphouse.service.migrating import Migrating
@@ -385,7 +405,7 @@ class Pumphouse:
         if what is Wish.CANCEL and (record.state is MigrationState.PLANNED or self._alive(record)):
             return self.cancel(record.id)
         record = self.store.wishes.make(record.id, what)
-        self._look()
+        self.look()
         return record
 
     def pause(self, migration_id: str) -> MigrationRecord:
@@ -491,10 +511,11 @@ class Pumphouse:
 
     # -- inside
 
-    def _look(self) -> None:
-        """Have this process's supervisor, if there is one, look for what is wanted."""
-        if self._supervisor is not None:
-            self._supervisor.look()
+    def look(self) -> None:
+        """Have this process's supervisor and runner, if there are any, look for what is wanted."""
+        for one in (self._supervisor, self._runner):
+            if one is not None:
+                one.look()
 
     def _migrating(
         self, migration_id: str, jobs: int | None, listener: Listener | None, control: Control | None

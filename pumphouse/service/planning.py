@@ -53,22 +53,22 @@ class Planning:
 
     def again(self, plan: Plan) -> Plan:
         """A plan of the same, of what both clouds have now."""
-        return save_plan(self._app.store, self._fresh(plan))
+        return save_plan(self._app.store, self._fresh(plan, reading.quiet))
 
-    def require_fresh(self, plan: Plan) -> Plan:
+    def require_fresh(self, plan: Plan, progress: reading.Progress) -> Plan:
         """The same plan of what the clouds have now. Raises StalePlan if that differs in what it does.
 
         What the file says besides, such as what an undo puts back, is not relied upon.
         """
-        fresh = self._fresh(plan)
+        fresh = self._fresh(plan, progress)
         require_fresh(plan, fresh)
         return save_plan(self._app.store, fresh)
 
-    def _fresh(self, plan: Plan) -> Plan:
+    def _fresh(self, plan: Plan, progress: reading.Progress) -> Plan:
         here, there = self._pair(plan.source, plan.destination)
         wanted = parse(plan.overrides, self._app.registry, where="the plan")
         addresses, disks = FloatingIPs(plan.floating_ips), DiskMode(plan.disk_mode)
-        return self._make(plan.scope, here, there, wanted, addresses, disks, reading.quiet)
+        return self._make(plan.scope, here, there, wanted, addresses, disks, progress)
 
     def _make(
         self,
@@ -102,8 +102,7 @@ class Planning:
 
     def _pair(self, source: str, destination: str) -> tuple[Cloud, Cloud]:
         """Both clouds, open. Raises SameCloud when they are one, whatever their names."""
-        if source == destination:
-            raise errors.SameCloud(f"source and destination are both {source!r}", next_step=_TWO)
+        distinct(source, destination)
         here, there = self._app.clouds.open(source), self._app.clouds.open(destination)
         if here.identity_of() == there.identity_of():
             raise errors.SameCloud(f"{source!r} and {destination!r} are the same cloud", next_step=_TWO)
@@ -124,6 +123,12 @@ def require_allowed(given: Iterable[Mapping[str, Any]], programs: Collection[str
                 f"the check {str(refused)!r} would run a program that is not allowed here",
                 next_step="Add it to the option health_commands of [api], or plan on the command line.",
             )
+
+
+def distinct(source: str, destination: str) -> None:
+    """Raise SameCloud where both names are one."""
+    if source == destination:
+        raise errors.SameCloud(f"source and destination are both {source!r}", next_step=_TWO)
 
 
 _LEFT_OUT = {"floating_ip": "floating addresses are left out by the option floating_ips"}

@@ -42,25 +42,7 @@ class Events:
     def append(self, events: Sequence[Event]) -> int:
         """Write events in one transaction, in this order; the number of the last."""
         with Session(self._database.writer) as session, session.begin():
-            # The counter's row is locked until the commit. So whoever has read number n has missed none
-            # below it, which a database's own sequence would not promise.
-            counter = CounterRow.name == _COUNTER
-            session.execute(sa.update(CounterRow).where(counter).values(value=CounterRow.value + len(events)))
-            last = session.scalars(sa.select(CounterRow.value).where(counter)).one()
-            first = last - len(events) + 1
-            rows = [
-                {
-                    "seq": first + offset,
-                    "migration": event.migration,
-                    "at": event.at,
-                    "kind": event.kind,
-                    "payload": event.payload(),
-                }
-                for offset, event in enumerate(events)
-            ]
-            if rows:
-                session.execute(sa.insert(EventRow), rows)
-            return last
+            return append_in(session, events)
 
     @retried
     def read(
@@ -116,6 +98,29 @@ class Events:
         counter = sa.and_(CounterRow.name == name, CounterRow.value < value)
         with Session(self._database.writer) as session, session.begin():
             session.execute(sa.update(CounterRow).where(counter).values(value=value))
+
+
+def append_in(session: Session, events: Sequence[Event]) -> int:
+    """Write events as the last thing of a transaction; the number of the last."""
+    # The counter's row is locked until the commit. So whoever has read number n has missed none below it,
+    # which a database's own sequence would not promise.
+    counter = CounterRow.name == _COUNTER
+    session.execute(sa.update(CounterRow).where(counter).values(value=CounterRow.value + len(events)))
+    last = session.scalars(sa.select(CounterRow.value).where(counter)).one()
+    first = last - len(events) + 1
+    rows = [
+        {
+            "seq": first + offset,
+            "migration": event.migration,
+            "at": event.at,
+            "kind": event.kind,
+            "payload": event.payload(),
+        }
+        for offset, event in enumerate(events)
+    ]
+    if rows:
+        session.execute(sa.insert(EventRow), rows)
+    return last
 
 
 def _record(row: EventRow) -> EventRecord:

@@ -99,6 +99,32 @@ class MigrationRow(Base):
     report: Mapped[Packed | None] = mapped_column(deferred=True)
 
 
+class OperationRow(Base):
+    """Something that was asked for and takes more than a moment, and which process is at it."""
+
+    __tablename__ = "operations"
+    id: Mapped[ShortId] = mapped_column(primary_key=True)
+    kind: Mapped[Word]
+    state: Mapped[Word] = mapped_column(index=True)
+    asked: Mapped[Packed] = mapped_column(deferred=True)
+    asked_by: Mapped[Name]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    owner_host: Mapped[Name | None]
+    owner_pid: Mapped[int | None]
+    owner_started: Mapped[float | None] = mapped_column(sa.Double())
+    heartbeat_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    progress: Mapped[Small] = mapped_column(default=dict)
+    cloud: Mapped[str | None] = mapped_column(text(100))
+    plan_id: Mapped[str | None] = mapped_column(text(32))
+    migration_id: Mapped[str | None] = mapped_column(text(32))
+    error: Mapped[Small | None]
+    request_key: Mapped[str | None] = mapped_column(text(64), unique=True)
+    request_digest: Mapped[str | None] = mapped_column(text(64))
+
+
 class UnitRow(Base):
     """One flow of a migration."""
 

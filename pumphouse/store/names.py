@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from pumphouse.errors import AmbiguousName, UnknownMigration
-from pumphouse.store.models import MigrationRow, PlanRow
+from pumphouse.store.models import MigrationRow, OperationRow, PlanRow
 
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
 """Without those that look alike: 0 and o, 1, i and l."""
@@ -60,7 +60,10 @@ def find_id(
     )
 
 
-def following(table: type[MigrationRow | PlanRow], marker: MigrationRow | PlanRow) -> sa.ColumnElement[bool]:
+Listed = MigrationRow | OperationRow | PlanRow
+
+
+def following(table: type[Listed], marker: Listed) -> sa.ColumnElement[bool]:
     """What comes after a row in a listing, newest first: the next page."""
     later = sa.and_(table.created_at == marker.created_at, table.id > marker.id)
     return sa.or_(table.created_at < marker.created_at, later)

@@ -18,6 +18,7 @@ from pumphouse.store.ids import IdTable, MigrationIds
 from pumphouse.store.inventories import Inventories
 from pumphouse.store.journal import JournalTable, UnitJournal
 from pumphouse.store.migrations import MigrationRecord, Migrations
+from pumphouse.store.operations import Operations
 from pumphouse.store.plans import Plans
 from pumphouse.store.units import Units
 from pumphouse.store.wishes import Wishes
@@ -40,6 +41,7 @@ class Store:
     events: Events
     claims: ClaimTable
     wishes: Wishes
+    operations: Operations
 
     @property
     def engine(self) -> sa.Engine:
@@ -106,5 +108,6 @@ def open_store(url: str) -> Store:
         ids=IdTable(database),
         events=Events(database),
         wishes=Wishes(database),
+        operations=Operations(database),
         claims=ClaimTable(database),
     )

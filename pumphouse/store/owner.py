@@ -31,6 +31,13 @@ class Owner:
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
 
+    def same(self, other: Owner) -> bool:
+        """Whether both are one process."""
+        return (self.host, self.pid) == (other.host, other.pid) and self._began(other.started)
+
+    def _began(self, started: float) -> bool:
+        return abs(started - self.started) < _SAME_START
+
     def alive(self, *, heartbeat_at: datetime | None, now: datetime) -> bool:
         """Whether it still runs: asked of the system on its own host, told by its heartbeat elsewhere."""
         if self.host != socket.gethostname():
@@ -39,7 +46,7 @@ class Owner:
 
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < _SAME_START
+            same = self._began(process.create_time())
             return bool(same and process.status() != psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return False

@@ -6,6 +6,20 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 
+class OperationState(StrEnum):
+    """How far something that was asked for has come."""
+
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens."""
+        return self in {OperationState.DONE, OperationState.FAILED}
+
+
 class UnitState(StrEnum):
     """How far a unit (one flow) has come."""
 

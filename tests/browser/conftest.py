@@ -11,6 +11,7 @@ from playwright.sync_api import expect, sync_playwright
 from serving import config_file, serve, service, wait_for  # noqa: F401 -- fixtures
 
 from pumphouse.model import Scope, ScopeKind
+from pumphouse.service.operations import WantedPlan
 
 HERE = Path(__file__).parent
 # As root, in a container, without a graphics card; and nothing of its own to fetch.
@@ -109,7 +110,16 @@ def moved(service, plan):  # noqa: F811
 
 
 @pytest.fixture
-def every_page(plan, moved):
+def failed(service, served, wait_for):  # noqa: F811
+    """What was asked for and could not be done."""
+    scope = Scope(kind=ScopeKind.TENANT, names=("nobody",))
+    asked = service.operations.plan(WantedPlan(scope=scope, source="source", destination="destination"))
+    wait_for(lambda: service.operations.get(asked.id).state.ended)
+    return asked.id
+
+
+@pytest.fixture
+def every_page(plan, moved, failed):
     """The path of every page, with something on each."""
     return (
         "/",
@@ -122,5 +132,7 @@ def every_page(plan, moved):
         "/clouds",
         "/clouds/source/resources?tenant=shop",
         "/new",
+        f"/new?operation={failed}",
+        f"/operations/{failed}",
         "/login-nowhere",
     )

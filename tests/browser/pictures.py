@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import requests
 from playwright.sync_api import expect
+from serving import done_over
 
 DOC = Path(__file__).parents[2] / "doc" / "user"
 LARGEST = 200_000
@@ -20,7 +20,7 @@ def windows(open_browser, serve, cloud_pair):
     cloud_pair.destination.timings.update(SLOW)
     url = serve().url
     for cloud in ("source", "destination"):
-        requests.post(f"{url}/v1/clouds/{cloud}/refresh", timeout=120)
+        done_over(url, f"/v1/clouds/{cloud}/refresh")
     return url, {
         colours: open_browser(url, width=1120, height=860, color_scheme=colours)
         for colours in ("light", "dark")
@@ -41,7 +41,7 @@ def test_a_migration_under_way(windows):
         "name": "The web shop",
         "options": {"jobs": 3},
     }
-    id = requests.post(f"{url}/v1/migrations", json=body, timeout=120).json()["id"]
+    id = done_over(url, "/v1/migrations", body)["migration_id"]
     for page in pages.values():
         page.goto(f"/migrations/{id}")
     for page in pages.values():

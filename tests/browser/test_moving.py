@@ -9,14 +9,13 @@ import socket
 import pytest
 import requests
 from playwright.sync_api import expect
+from serving import done_over
 
 SCOPE = {"scope": {"kind": "tenant", "names": ["shop"]}}
 
 
 def begin(served):
-    answer = requests.post(f"{served.url}/v1/migrations", json={"plan": SCOPE}, timeout=120)
-    assert answer.status_code == 202, answer.text
-    return answer.json()["id"]
+    return done_over(served.url, "/v1/migrations", {"plan": SCOPE})["migration_id"]
 
 
 def state_is(page, word):
@@ -120,6 +119,36 @@ def test_what_is_wrong_with_a_choice_is_said_beside_it(page):
     page.get_by_role("button", name="Make the plan").click()
     expect(alert).to_contain_text("no-such-tenant")
     expect(alert).to_contain_text("What to do:")
+    page.get_by_role("link", name="Change it, and ask again").click()
+    expect(page.locator("#chosen")).to_contain_text("no-such-tenant")
+
+
+def test_a_plan_is_made_while_its_page_tells_how_far_it_is(page, cloud_pair):
+    cloud_pair.source.faults.add("delay", method="GET", path="*/servers/detail*", seconds=8.0)
+    page.goto("/new")
+    page.get_by_text("Write names or ids").click()
+    page.get_by_label("Names or ids").fill("shop")
+    page.get_by_role("button", name="Make the plan").click()
+    page.wait_for_url("**/operations/o-*")
+    expect(page.locator(".types li").filter(has_text="destination")).to_contain_text(
+        re.compile(r"[1-9]\d* resources")
+    )
+    where = page.url
+    page.goto("/plans")
+    page.get_by_role("link", name="Making a plan").click()
+    assert page.url == where
+    page.wait_for_url("**/plans/p-*")
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Plans")
+
+
+def test_a_cloud_that_cannot_be_read_is_told_beside_its_button(page, cloud_pair):
+    cloud_pair.source.faults.add("status", method="GET", path="*/servers/detail*", code=403, times=0)
+    page.goto("/clouds")
+    source = page.locator(".cloud", has=page.get_by_role("heading", name="Source"))
+    source.get_by_role("button", name="Read it").click()
+    expect(page.locator("#messages")).to_contain_text("req-")
+    expect(source.get_by_role("button", name="Read it")).to_be_enabled()
 
 
 def test_a_migration_is_paused_resumed_and_rolled_back(page, served, cloud_pair):

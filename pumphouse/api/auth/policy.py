@@ -29,6 +29,7 @@ RULES: Final[Mapping[str, tuple[Role, str]]] = MappingProxyType(
         "clouds:read": (Role.READER, "List clouds, and what they held when they were last read."),
         "clouds:check": (Role.READER, "Ask a cloud what it offers."),
         "clouds:refresh": (Role.OPERATOR, "Read a cloud as a whole."),
+        "operations:read": (Role.READER, "Show how far readings and plans that were asked for have come."),
         "plans:read": (Role.READER, "List and show plans and their graphs."),
         "plans:create": (Role.OPERATOR, "Read both clouds and make a plan."),
         "plans:delete": (Role.ADMIN, "Forget a plan that no migration needs."),

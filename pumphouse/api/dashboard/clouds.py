@@ -67,6 +67,7 @@ def show_clouds() -> Response:
         rows=_with_moves(rows, snapshots.get("source")),
         marker=marker,
         first=_FIRST,
+        readings=_readings(),
     )
 
 
@@ -106,6 +107,11 @@ def show_check(cloud: str) -> Response:
     except errors.CloudError as error:
         found = {"error": error}
     return part(render_template("clouds_check.html", **found))
+
+
+def _readings() -> Mapping[str, str]:
+    """The operations that read clouds now, by the cloud's name."""
+    return {one.cloud: one.id for one in service().store.operations.open() if one.cloud is not None}
 
 
 def _chosen(side: str, names: Sequence[str]) -> str:

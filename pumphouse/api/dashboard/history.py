@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response, jsonify, render_template, request, url_for
 
 from pumphouse.api.auth import allow
+from pumphouse.api.dashboard.operations import TITLES, noteworthy
 from pumphouse.api.dashboard.pages import blueprint, page
 from pumphouse.api.paging import cut
 from pumphouse.api.routes import service
@@ -50,4 +51,6 @@ def _found() -> dict[str, Any]:
         "given": given | {"state": state},
         "filters": {name: one for name, one in given.items() if one and name != "marker"},
         "counts": service().store.migrations.counts(),
+        "operations": noteworthy(),
+        "titles": TITLES,
     }

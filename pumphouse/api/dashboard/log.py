@@ -139,6 +139,18 @@ def _request(payload: Mapping[str, Any]) -> _Told:
     return Look("refused", "warning", "bad"), "request", text, {"problems"}
 
 
+def _operation(payload: Mapping[str, Any]) -> _Told:
+    why = _error(payload)
+    if why:
+        return (
+            Look("refused", "warning", "bad"),
+            str(payload["who"]),
+            f"{payload['asked']}: {why}",
+            {"problems"},
+        )
+    return Look("person", "person", "plain"), str(payload["who"]), f"asked for {payload['asked']}", {"people"}
+
+
 def _audited(payload: Mapping[str, Any]) -> _Told:
     what = payload["rule"].partition(":")[2]
     where = f" from {payload['address']}" if payload.get("address") else ""
@@ -161,6 +173,7 @@ _TELL: Final = {
     "noted": _note,
     "request_failed": _request,
     "audited": _audited,
+    "operation_ended": _operation,
 }
 
 

@@ -10,20 +10,23 @@ from dataclasses import fields
 from typing import Any, Final
 
 from flask import Response, make_response, redirect, render_template, request, url_for
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from pumphouse import errors, yamlfile
-from pumphouse.api.auth import allow
+from pumphouse.api.auth import allow, user
 from pumphouse.api.dashboard import graph, kept
 from pumphouse.api.dashboard.clouds import SIDES
+from pumphouse.api.dashboard.operations import TITLES, noteworthy
 from pumphouse.api.dashboard.pages import blueprint, page, part
 from pumphouse.api.documents import Paging
 from pumphouse.api.paging import cut, page_of
 from pumphouse.api.routes import service
 from pumphouse.config import FloatingIPs, Migration
-from pumphouse.model import Action, Scope, ScopeKind, Strategy
+from pumphouse.model import Action, DiskMode, Scope, ScopeKind, Strategy
 from pumphouse.plan.document import Plan, PlannedResource, gathered
 from pumphouse.resource import Severity
+from pumphouse.service.operations import WantedPlan
 
 PER_PAGE: Final = 100
 KINDS: Final[Mapping[ScopeKind, str]] = {
@@ -37,6 +40,8 @@ CHOICES: Final = {
     one.name: one.metadata["how"]["choices"] for one in fields(Migration) if "choices" in one.metadata["how"]
 }
 """The options of a migration, and what each of their values means."""
+_WORDS: Final = ("kind", "strategy", "floating_ips", "disk_mode", "overrides", "others")
+"""The fields of the form that hold a text."""
 _SEVERITIES: Final = {
     Severity.BLOCK: ("Blocked", "block", "bad"),
     Severity.WARNING: ("Warnings", "warning", "care"),
@@ -53,13 +58,13 @@ def show_new() -> Response:
 
 @blueprint.post("/new")
 @allow("plans:create")
-def make_plan() -> AnyResponse:
-    """Make the plan, and go to its page; or say what is wrong with what was given."""
+def ask_for_plan() -> AnyResponse:
+    """Have the plan made, and go to where that is told; or say what is wrong with what was given."""
     try:
-        plan = _plan()
+        operation = service().operations.plan(_wanted_plan(), asked_by=user().name)
     except errors.PumphouseError as error:
         return make_response(_form({"error": error}), error.http_status)
-    return redirect(url_for("dashboard.show_plan", plan_id=plan.id), 303)
+    return redirect(url_for("dashboard.show_operation", operation_id=operation.id), 303)
 
 
 @blueprint.get("/plans")
@@ -68,7 +73,14 @@ def show_plans() -> Response:
     """All plans."""
     found = service().plans(limit=PER_PAGE + 1, marker=request.args.get("marker") or None)
     plans, marker = cut(found, PER_PAGE, key=lambda one: one.id)
-    return page("plans.html", plans=plans, marker=marker, scope_of=Scope.from_dict)
+    return page(
+        "plans.html",
+        plans=plans,
+        marker=marker,
+        scope_of=Scope.from_dict,
+        operations=noteworthy(),
+        titles=TITLES,
+    )
 
 
 @blueprint.post("/plans")
@@ -145,8 +157,8 @@ def show_plan_file(plan_id: str) -> Response:
 
 def _form(values: Mapping[str, Any]) -> Response:
     names = service().cloud_names()
-    args = request.form if request.method == "POST" else request.args
-    given = {name: args.get(name, "") for name in ("kind", "strategy", "floating_ips", "overrides", "others")}
+    args = request.form if request.method == "POST" else _given()
+    given = {name: args.get(name, "") for name in _WORDS}
     for place, side in enumerate(SIDES):
         default = side if side in names else names[min(place, len(names) - 1)] if names else ""
         given[side] = args.get(side, default)
@@ -162,7 +174,25 @@ def _form(values: Mapping[str, Any]) -> Response:
     )
 
 
-def _plan() -> Plan:
+def _given() -> MultiDict[str, str]:
+    """What the form holds at first: what the address says, or what was asked for in an earlier operation."""
+    operation = request.args.get("operation")
+    asked = service().operations.asked_plan(operation) if operation else None
+    if asked is None:
+        return request.args
+    given = {
+        "kind": str(asked.scope.kind),
+        "strategy": str(asked.scope.strategy),
+        "floating_ips": str(asked.floating_ips or ""),
+        "disk_mode": str(asked.disk_mode or ""),
+        "overrides": yamlfile.dump(asked.overrides) if asked.overrides else "",
+        "source": asked.source,
+        "destination": asked.destination,
+    }
+    return MultiDict([*given.items(), *(("names", name) for name in asked.scope.names)])
+
+
+def _wanted_plan() -> WantedPlan:
     form = request.form
     names = [*form.getlist("names"), *(one.strip() for one in form.get("others", "").splitlines())]
     names = list(dict.fromkeys(one for one in names if one))
@@ -175,14 +205,16 @@ def _plan() -> Plan:
         kind = ScopeKind(form.get("kind", ""))
         strategy = Strategy(form["strategy"]) if form.get("strategy") else None
         addresses = FloatingIPs(form["floating_ips"]) if form.get("floating_ips") else None
+        disks = DiskMode(form["disk_mode"]) if form.get("disk_mode") else None
     except ValueError as error:
         raise errors.InvalidRequest(str(error)) from None
-    return service().plan(
-        Scope(kind=kind, names=tuple(names), strategy=strategy or service().config.migration.strategy),
+    return WantedPlan(
+        scope=Scope(kind=kind, names=tuple(names), strategy=strategy or service().config.migration.strategy),
         source=form.get("source", ""),
         destination=form.get("destination", ""),
-        overrides=overrides,
+        overrides=overrides or {},
         floating_ips=addresses,
+        disk_mode=disks,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from pumphouse.model import Action
 from pumphouse.report.model import Outcome
-from pumphouse.store.states import MigrationState, UnitState
+from pumphouse.store.states import MigrationState, OperationState, UnitState
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,12 @@ MIGRATIONS: Final[Mapping[MigrationState, Look]] = {
     MigrationState.ROLLING_BACK: Look("rolling back", "back", "busy"),
     MigrationState.ROLLED_BACK: Look("rolled back", "back", "quiet"),
     MigrationState.ROLLBACK_INCOMPLETE: Look("not wholly rolled back", "warning", "bad"),
+}
+OPERATIONS: Final[Mapping[OperationState, Look]] = {
+    OperationState.WAITING: Look("waiting", "clock", "quiet"),
+    OperationState.RUNNING: Look("under way", "play", "busy"),
+    OperationState.DONE: Look("done", "check", "good"),
+    OperationState.FAILED: Look("failed", "cross", "bad"),
 }
 UNITS: Final[Mapping[UnitState, Look]] = {
     UnitState.PENDING: Look("waiting", "circle", "quiet"),

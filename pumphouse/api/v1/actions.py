@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from flask import url_for
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from pumphouse import errors
 from pumphouse.api.audit import concerns
 from pumphouse.api.auth import require
-from pumphouse.api.documents import Document, Id
+from pumphouse.api.documents import Document, Id, IdempotencyHeader
 from pumphouse.api.routes import Answer, Reply, Routes, service
+from pumphouse.api.v1 import operations
 from pumphouse.api.v1.migrations import OF_A_MIGRATION, Migration, MigrationPath
+from pumphouse.api.v1.operations import accepted, asking
 from pumphouse.api.v1.plans import PLANNING, NewPlan
 from pumphouse.config import Passwords, Quiesce
-from pumphouse.store.migrations import MigrationRecord, RequestKey
+from pumphouse.service.operations import WantedMigration
+from pumphouse.store.migrations import MigrationRecord
 from pumphouse.store.wishes import Wish
 
 routes = Routes("actions", __name__, "Beginning migrations, and steering them.")
@@ -52,25 +54,21 @@ class NewMigration(Document):
     name: str = Field(default="", max_length=255, description="A name, to tell it from others.")
     options: MigrationOptions = MigrationOptions()
 
+    def wanted(self) -> WantedMigration:
+        """What to carry out, as the service takes it."""
+        return WantedMigration(
+            plan=self.plan.wanted() if self.plan is not None else None,
+            plan_id=self.plan_id or "",
+            check_fresh=self.check_fresh,
+            name=self.name,
+            options=self.options.model_dump(mode="json", exclude_none=True),
+        )
+
     @model_validator(mode="after")
     def _one_plan(self) -> Self:
         if (self.plan_id is None) == (self.plan is None):
             raise ValueError("give either plan_id or plan")
         return self
-
-
-class IdempotencyHeader(Document):
-    """What tells a request that is sent again from a new one."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    idempotency_key: str | None = Field(
-        default=None,
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        description="The same key with the same body gives the same migration, however often it is sent.",
-    )
 
 
 class Action(StrEnum):
@@ -104,12 +102,12 @@ WISHES = {
     "post",
     "/migrations",
     allow="migrations:create",
-    answer=ACCEPTED,
+    answer=operations.ACCEPTED,
     errors=(
         *PLANNING,
         errors.UnknownMigration,
+        errors.AmbiguousName,
         errors.PlanBlocked,
-        errors.StalePlan,
         errors.BadPlan,
         errors.KeyReused,
     ),
@@ -117,11 +115,10 @@ WISHES = {
 def create_migration(header: IdempotencyHeader, body: NewMigration) -> Reply:
     """Carry out a plan.
 
-    Both clouds are read before the answer, so that what stands in the way is told at once; the rest is done
-    afterwards, also if this server is restarted meanwhile.
+    Both clouds are read first, unless a plan is given that need not be fresh. The operation tells what stands
+    in the way, or which migration has begun.
     """
-    key = _key(header.idempotency_key, body)
-    return _accepted((service().made_by(key) if key else None) or _begin(body, key))
+    return accepted(service().operations.migrate(body.wanted(), **asking(header, body)))
 
 
 @routes.route_to(
@@ -139,33 +136,11 @@ def act_on_migration(path: MigrationPath, body: NewAction) -> Reply:
     """
     require(f"migrations:{body.action}")
     if body.action is Action.PAUSE:
-        return _accepted(service().pause(path.migration_id))
-    return _accepted(service().want(path.migration_id, WISHES[body.action]))
+        return _migration(service().pause(path.migration_id))
+    return _migration(service().want(path.migration_id, WISHES[body.action]))
 
 
-def _begin(body: NewMigration, key: RequestKey | None) -> MigrationRecord:
-    plan = body.plan.plan() if body.plan else service().stored_plan(body.plan_id or "")
-    options: dict[str, Any] = body.options.model_dump(mode="json", exclude_none=True)
-    return service().start(
-        plan,
-        check_fresh=body.check_fresh and body.plan is None,
-        name=body.name,
-        options=options,
-        wanted=True,
-        key=key,
-    )
-
-
-def _key(given: str | None, body: NewMigration) -> RequestKey | None:
-    if given is None:
-        return None
-    return RequestKey(
-        key=hashlib.sha256(given.encode()).hexdigest(),
-        digest=hashlib.sha256(body.model_dump_json().encode()).hexdigest(),
-    )
-
-
-def _accepted(record: MigrationRecord) -> Reply:
+def _migration(record: MigrationRecord) -> Reply:
     concerns(record.id)
     return Reply(
         document=Migration(**Migration.fields_of(record)),

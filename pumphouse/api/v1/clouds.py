@@ -8,9 +8,10 @@ from typing import Any
 from pydantic import Field
 
 from pumphouse import errors
-from pumphouse.api.documents import Document, Id, Page, Paging
+from pumphouse.api.documents import Document, Id, IdempotencyHeader, Page, Paging
 from pumphouse.api.paging import page_of
-from pumphouse.api.routes import Routes, service
+from pumphouse.api.routes import Reply, Routes, service
+from pumphouse.api.v1.operations import ACCEPTED, accepted, asking
 from pumphouse.model import Resource
 from pumphouse.service.moved import Moved
 from pumphouse.store.states import MigrationState
@@ -159,11 +160,16 @@ def check_cloud(path: CloudPath) -> Document:
     return CloudCheck.model_validate(service().check_cloud(path.cloud))
 
 
-@routes.route_to("post", "/clouds/<cloud>/refresh", allow="clouds:refresh", answer=Cloud, errors=ASKS_A_CLOUD)
-def refresh_cloud(path: CloudPath) -> Document:
-    """Read a cloud as a whole, now. Writes nothing to it."""
-    snapshot = service().refresh(path.cloud)
-    return Cloud(name=path.cloud, read_at=snapshot.read_at, counts=dict(snapshot.counts))
+@routes.route_to(
+    "post",
+    "/clouds/<cloud>/refresh",
+    allow="clouds:refresh",
+    answer=ACCEPTED,
+    errors=(*OF_A_CLOUD, errors.KeyReused),
+)
+def refresh_cloud(header: IdempotencyHeader, path: CloudPath) -> Reply:
+    """Have a cloud read as a whole. Writes nothing to it."""
+    return accepted(service().operations.refresh(path.cloud, **asking(header)))
 
 
 @routes.route_to(

@@ -6,32 +6,27 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from flask import url_for
 from pydantic import Field
 
 from pumphouse import errors
-from pumphouse.api.documents import Document, Id, Page, Paging
+from pumphouse.api.documents import Document, Id, IdempotencyHeader, Page, Paging
 from pumphouse.api.paging import cut
 from pumphouse.api.routes import Answer, Reply, Routes, service
-from pumphouse.api.v1.clouds import ASKS_A_CLOUD, CloudResource
+from pumphouse.api.v1.clouds import OF_A_CLOUD, CloudResource
+from pumphouse.api.v1.operations import ACCEPTED, accepted, asking
 from pumphouse.config import FloatingIPs
 from pumphouse.model import Action, DiskMode, Scope, ScopeKind, Strategy
 from pumphouse.plan import render
 from pumphouse.plan.document import Plan as ServicePlan
 from pumphouse.resource import Severity
+from pumphouse.service.operations import WantedPlan
 from pumphouse.store.plans import PlanRecord
 
 routes = Routes("plans", __name__, "What a migration would do to each resource, and why.")
 
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 OF_A_PLAN = (errors.UnknownMigration, errors.AmbiguousName)
-PLANNING = (
-    *ASKS_A_CLOUD,
-    errors.SameCloud,
-    errors.UnknownResource,
-    errors.AmbiguousName,
-    errors.BadOverride,
-)
+PLANNING = (*OF_A_CLOUD, errors.SameCloud, errors.BadOverride)
 
 
 class ScopeDocument(Document):
@@ -70,10 +65,10 @@ class NewPlan(Document):
         default=None, description="How servers' root disks get there. Null: as configured."
     )
 
-    def plan(self) -> ServicePlan:
-        """Have it made."""
-        return service().plan(
-            self.scope.scope(),
+    def wanted(self) -> WantedPlan:
+        """What to plan, as the service takes it."""
+        return WantedPlan(
+            scope=self.scope.scope(),
             source=self.source,
             destination=self.destination,
             overrides=self.overrides,
@@ -220,15 +215,12 @@ def list_plans(query: Paging) -> Document:
     "post",
     "/plans",
     allow="plans:create",
-    answer=Answer(
-        document=Plan, status=201, description="The new plan.", headers={"Location": "Where the plan is."}
-    ),
-    errors=PLANNING,
+    answer=ACCEPTED,
+    errors=(*PLANNING, errors.KeyReused),
 )
-def create_plan(body: NewPlan) -> Reply:
-    """Read both clouds and decide what to do. Writes nothing to any cloud."""
-    plan = Plan.of(body.plan())
-    return Reply(document=plan, headers={"Location": url_for("plans.show_plan", plan_id=plan.id)})
+def create_plan(header: IdempotencyHeader, body: NewPlan) -> Reply:
+    """Have both clouds read, and what to do decided. Writes nothing to any cloud."""
+    return accepted(service().operations.plan(body.wanted(), **asking(header, body)))
 
 
 @routes.route_to("get", "/plans/<plan_id>", allow="plans:read", answer=Plan, errors=OF_A_PLAN)

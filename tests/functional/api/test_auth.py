@@ -6,6 +6,7 @@ import re
 import stat
 
 import pytest
+from serving import ask, make_plan
 
 from pumphouse import config
 from pumphouse.api.app import create_app
@@ -70,7 +71,7 @@ def test_what_is_not_the_token_does_not_open(browser, token, given):
 def test_a_program_sends_the_token(browser, token):
     headers = {"Authorization": f"Bearer {token}"}
     assert browser.get("/v1/clouds", headers=headers).status_code == 200
-    assert browser.post("/v1/plans", json=SCOPE, headers=headers).status_code == 201
+    assert browser.post("/v1/plans", json=SCOPE, headers=headers).status_code == 202
 
 
 def test_a_browser_is_sent_to_log_in_and_comes_back(browser, token):
@@ -118,7 +119,7 @@ def test_a_login_never_leads_elsewhere(browser, token, where):
 def test_a_page_of_elsewhere_cannot_use_the_cookie(browser, token, headers, granted):
     browser.get(f"/login?token={token}")
     answer = browser.post("/v1/plans", json=SCOPE, headers=headers)
-    assert answer.status_code == (201 if granted else 403)
+    assert answer.status_code == (202 if granted else 403)
 
 
 def test_a_page_of_elsewhere_cannot_use_a_server_without_login(client):
@@ -153,20 +154,26 @@ def test_a_body_that_is_too_large_is_refused(client):
 
 
 def test_who_did_what_is_an_event(client):
-    plan = client.post("/v1/plans", json=SCOPE).json["id"]
-    id = client.post("/v1/migrations", json={"plan": SCOPE}).json["id"]
+    plan = make_plan(client, SCOPE)["id"]
+    id = ask(client, "/v1/migrations", {"plan": SCOPE})["migration_id"]
     client.post(f"/v1/migrations/{id}/actions", json={"action": "pause"})
     client.post(f"/v1/migrations/{id}/actions", json={"action": "retry"})  # refused
     client.delete(f"/v1/plans/{plan}")
     events = client.get("/v1/events").json["events"]
-    found = [(one["migration"], one["payload"]["rule"], one["payload"]["status"]) for one in events]
+    found = [
+        (one["migration"], one["payload"]["rule"], one["payload"]["status"])
+        for one in events
+        if one["kind"] == "audited"
+    ]
     assert found == [
-        ("", "plans:create", 201),
-        (id, "migrations:create", 202),
+        ("", "plans:create", 202),
+        ("", "migrations:create", 202),
         (id, "migrations:pause", 202),
         ("", "plans:delete", 204),
     ]
     assert all(one["payload"]["who"] for one in events)
+    ends = [one for one in events if one["kind"] == "operation_ended"]
+    assert [(one["migration"], one["payload"]["asked"]) for one in ends] == [("", "plan"), (id, "migrate")]
 
 
 # -- Keystone
@@ -220,8 +227,8 @@ def guarded(people, config_file):
     ("role", "reads", "plans", "deletes"),
     [
         ("reader", 200, 403, 403),
-        ("operator", 200, 201, 403),
-        ("admin", 200, 201, 404),
+        ("operator", 200, 202, 403),
+        ("admin", 200, 202, 404),
         ("stranger", 403, 403, 403),
     ],
 )
@@ -230,7 +237,9 @@ def test_users_of_keystone_may_do_what_their_role_allows(guarded, people, role, 
     assert guarded.get("/v1/clouds", headers=headers).status_code == reads
     assert guarded.post("/v1/plans", json=SCOPE, headers=headers).status_code == plans
     assert guarded.delete("/v1/plans/p-none", headers=headers).status_code == deletes
-    if plans == 201:
+    if plans == 202:
+        (operation,) = guarded.get("/v1/operations", headers=headers).json["operations"]
+        assert operation["asked_by"] == f"api-{role}"
         (event,) = guarded.get("/v1/events", headers=headers).json["events"]
         assert event["payload"]["who"] == f"api-{role}"
 
@@ -281,7 +290,7 @@ def test_a_browser_logs_in_with_name_and_password(guarded, people):
     guarded.post("/login", data=given | {"user": "api-operator", "password": "a-password"})
     assert "New migration" in guarded.get("/", headers=page).text
     assert guarded.post("/v1/plans", json=SCOPE).status_code == 403
-    assert guarded.post("/v1/plans", json=SCOPE, headers=ours).status_code == 201
+    assert guarded.post("/v1/plans", json=SCOPE, headers=ours).status_code == 202
 
 
 def test_a_policy_file_changes_what_roles_may(people, config_file, tmp_path):

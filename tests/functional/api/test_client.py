@@ -29,7 +29,7 @@ def test_a_script_of_five_lines_migrates_a_tenant(api):
     kinds = {event.kind for event in api.follow(migration.id)}
     assert api.migration(migration.id).state == "SUCCEEDED"
     assert api.report(migration.id).verified
-    assert {"migration_changed", "unit_changed", "step_changed", "audited"} <= kinds
+    assert {"migration_changed", "unit_changed", "step_changed", "operation_ended"} <= kinds
 
     assert api.migrate("tenant", "shop", name="from a script", key="once").id == migration.id
     assert [one.id for one in api.migrations(state="SUCCEEDED", name="script")] == [migration.id]
@@ -62,6 +62,10 @@ def test_everything_can_be_read(api):
     assert len(api.graph(plan.id).nodes) == len(plan.resources)
     assert api.drawing(plan.id, "dot").startswith("digraph")
     assert [one.id for one in api.plans()] == [plan.id]
+    asked = list(api.operations(state="DONE"))
+    assert [one.kind for one in asked] == ["plan", "refresh"]
+    assert api.operation(asked[0].id) == asked[0]
+    assert asked[0].plan_id == plan.id
     api.delete_plan(plan.id)
     assert list(api.plans()) == []
 

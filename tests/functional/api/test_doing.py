@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from serving import ask, ended, make_plan
 
 from pumphouse import errors
 from pumphouse.engine.control import Control
@@ -20,10 +21,7 @@ def supervisor(service):
 
 
 def begin(client, **body):
-    answer = client.post("/v1/migrations", json={"plan": SCOPE} | body)
-    assert answer.status_code == 202, answer.text
-    assert answer.headers["Location"] == f"/v1/migrations/{answer.json['id']}"
-    return answer.json["id"]
+    return ask(client, "/v1/migrations", {"plan": SCOPE} | body)["migration_id"]
 
 
 def act(client, id, action):
@@ -68,11 +66,12 @@ def test_a_migration_is_carried_out_verified_and_taken_back(
 
 
 def test_a_migration_of_a_stored_plan(client, supervisor, cloud_pair, wait_for_state):
-    plan = client.post("/v1/plans", json=SCOPE).json["id"]
+    plan = make_plan(client, SCOPE)["id"]
     id = begin(client, plan=None, plan_id=plan)
     wait_for_state(id, "SUCCEEDED")
-    stale = client.post("/v1/migrations", json={"plan_id": plan})
-    assert (stale.status_code, stale.json["type"]) == (409, "urn:pumphouse:error:StalePlan")
+    stale = ended(client, client.post("/v1/migrations", json={"plan_id": plan}))
+    assert (stale["state"], stale["plan_id"], stale["migration_id"]) == ("FAILED", plan, None)
+    assert stale["error"]["type"] == "urn:pumphouse:error:StalePlan"
 
 
 @pytest.mark.parametrize("body", [{}, {"plan_id": "p-1", "plan": SCOPE}, {"plan_id": "p-1", "colour": 1}])
@@ -88,6 +87,9 @@ def test_the_same_request_sent_again_makes_no_second_migration(client):
     again = client.post("/v1/migrations", json=body, headers=key)
     assert (first.status_code, again.status_code) == (202, 202)
     assert again.headers["Location"] == first.headers["Location"]
+    assert ended(client, first) == ended(client, again)
+    last = client.post("/v1/migrations", json=body, headers=key)
+    assert last.json["migration_id"] == ended(client, first)["migration_id"]
     other = client.post("/v1/migrations", json=body | {"name": "other"}, headers=key)
     assert (other.status_code, other.json["type"]) == (422, "urn:pumphouse:error:KeyReused")
     assert len(client.get("/v1/migrations").json["migrations"]) == 1
@@ -157,7 +159,7 @@ def test_nobody_resumes_what_an_operator_paused_on_the_command_line(
     """Even if it had begun over the API: who takes a migration in hand, has it in hand."""
     control = Control()
     control.pause()
-    plan = service.stored_plan(client.post("/v1/plans", json=SCOPE).json["id"])
+    plan = service.stored_plan(make_plan(client, SCOPE)["id"])
     id = service.start(plan, check_fresh=False).id
     service.run(id, control=control)
     supervisor.look()
@@ -182,7 +184,7 @@ def test_what_cannot_be_begun_is_told_and_given_up(client, service, cloud_pair, 
         wait_for(lambda: client.get(f"/v1/migrations/{id}").json["wanted"] is None)
         wait_for(lambda: "'destination'" in client.get(f"/v1/migrations/{id}").json["reason"])
     events = client.get(f"/v1/migrations/{id}/events").json["events"]
-    (event,) = (one for one in events if one["kind"] != "audited")
+    (event,) = (one for one in events if one["kind"] == "request_failed")
     assert (event["kind"], event["payload"]["request"]) == ("request_failed", "run")
     assert event["payload"]["error"]["error"] == "UnknownCloud"
     assert state(client, id) == "PLANNED"

@@ -8,6 +8,7 @@ import signal
 import psutil
 import pytest
 import requests
+from serving import done_over
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
 
@@ -20,9 +21,7 @@ def worker_of(served):
 
 def begin(served):
     body = {"plan": {"scope": {"kind": "tenant", "names": ["shop"]}}}
-    answer = requests.post(f"{served.url}/v1/migrations", json=body, timeout=60)
-    assert answer.status_code == 202
-    return answer.json()["id"]
+    return done_over(served.url, "/v1/migrations", body)["migration_id"]
 
 
 def running(served, id):

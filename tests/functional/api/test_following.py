@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
+from serving import done_over
 
 from pumphouse import errors
 from pumphouse.events import Noted
@@ -154,7 +155,7 @@ def test_a_feed_that_closes_lets_its_followers_go(store, make_feed):
 def test_a_stream_is_the_pages_and_goes_on_where_it_broke_off(serve, service):
     served = serve()
     body = {"plan": {"scope": {"kind": "tenant", "names": ["shop"]}}}
-    id = requests.post(f"{served.url}/v1/migrations", json=body, timeout=60).json()["id"]
+    id = done_over(served.url, "/v1/migrations", body)["migration_id"]
     url = f"{served.url}/v1/migrations/{id}/events"
     first = read(url, until=lambda event: event["kind"] == "step_changed")
     rest = read(

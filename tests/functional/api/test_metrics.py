@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from serving import ask, make_plan
 
 from pumphouse import config
 from pumphouse.api.app import create_app
@@ -18,7 +19,9 @@ SCOPE = {"scope": {"kind": "tenant", "names": ["shop"]}}
 def client(config_file):
     requests = CloudMetrics()
     with Pumphouse.open(config.load([config_file]), observer=requests) as service:
-        yield create_app(service, registry=requests.registry).test_client()
+        app = create_app(service, registry=requests.registry)
+        with service.runner():
+            yield app.test_client()
 
 
 def read(client):
@@ -40,7 +43,7 @@ def total(found, name, **labels):
 
 def test_requests_to_clouds_are_counted(client, cloud_pair):
     before = sum(cloud_pair.source.counts.requests.values())
-    client.post("/v1/clouds/source/refresh")
+    ask(client, "/v1/clouds/source/refresh")
     found = read(client)
     assert (
         0
@@ -55,7 +58,7 @@ def test_requests_to_clouds_are_counted(client, cloud_pair):
 
 def test_migrations_and_their_steps_are_counted_by_state(client):
     service = client.application.extensions["pumphouse"]
-    plan = service.stored_plan(client.post("/v1/plans", json=SCOPE).json["id"])
+    plan = service.stored_plan(make_plan(client, SCOPE)["id"])
     id = service.start(plan, check_fresh=False).id
     control = Control()
     control.pause()

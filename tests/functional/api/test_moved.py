@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from serving import ask, make_plan
 
 from pumphouse.devcloud.client import Client
 
@@ -18,16 +19,16 @@ def moved(client):
 def test_a_tenant_tells_when_it_was_moved_and_what_of_it_has_changed_since(
     client, service, cloud_pair, wait_for
 ):
-    client.post("/v1/clouds/source/refresh")
+    ask(client, "/v1/clouds/source/refresh")
     assert set(moved(client).values()) == {None}
     with service.supervise(at_once=1):
-        id = client.post("/v1/migrations", json={"plan": SCOPE}).json["id"]
+        id = ask(client, "/v1/migrations", {"plan": SCOPE})["migration_id"]
         wait_for(lambda: client.get(f"/v1/migrations/{id}").json["state"] == "SUCCEEDED")
     shop = moved(client)["shop"]
     assert (shop["migration"], shop["destination"], shop["state"]) == (id, "destination", "SUCCEEDED")
     assert shop["changes"] is None, "the source was read before the migration ended"
 
-    client.post("/v1/clouds/source/refresh")
+    ask(client, "/v1/clouds/source/refresh")
     found = moved(client)
     assert found["shop"]["changes"] == {"changed": [], "added": [], "gone": []}
     assert found["lab"] is None
@@ -41,7 +42,7 @@ def test_a_tenant_tells_when_it_was_moved_and_what_of_it_has_changed_since(
         new = admin.post("network", "/networks", body)["network"]["id"]
         (address,) = admin.get("network", f"/floatingips?project_id={project}")["floatingips"]
         admin.delete("network", f"/floatingips/{address['id']}")
-    client.post("/v1/clouds/source/refresh")
+    ask(client, "/v1/clouds/source/refresh")
     assert moved(client)["shop"]["changes"] == {
         "changed": [f"network:{networks[0]['id']}"],
         "added": [f"network:{new}"],
@@ -51,7 +52,7 @@ def test_a_tenant_tells_when_it_was_moved_and_what_of_it_has_changed_since(
 
 def test_a_plan_keeps_to_what_was_chosen_for_floating_addresses(client, service):
     def plan(**choice):
-        made = client.post("/v1/plans", json=SCOPE | choice).json
+        made = make_plan(client, SCOPE | choice)
         (action,) = {one["action"] for one in made["resources"] if one["resource"]["type"] == "floating_ip"}
         return made["id"], made["floating_ips"], action
 
@@ -60,7 +61,7 @@ def test_a_plan_keeps_to_what_was_chosen_for_floating_addresses(client, service)
     id, *rest = plan(floating_ips="skip")
     assert rest == ["skip", "skip"]
     # Planned again when it begins, and still without.
-    migration = client.post("/v1/migrations", json={"plan_id": id}).json["id"]
+    migration = ask(client, "/v1/migrations", {"plan_id": id})["migration_id"]
     assert service.plan_of(migration).floating_ips == "skip"
     assert service.migration(migration).options["floating_ips"] == "skip"
     assert client.post("/v1/plans", json=SCOPE | {"floating_ips": "other"}).status_code == 400

@@ -6,6 +6,7 @@ import csv
 import io
 
 import pytest
+from serving import ask, ended, make_plan
 
 SCOPE = {"scope": {"kind": "tenant", "names": ["shop"]}}
 
@@ -29,13 +30,16 @@ def test_a_cloud_is_read_when_somebody_asks(client):
     unread = client.get("/v1/clouds/source/resources")
     assert (unread.status_code, unread.json["type"]) == (409, "urn:pumphouse:error:NotRead")
 
-    read = client.post("/v1/clouds/source/refresh").json
+    operation = ask(client, "/v1/clouds/source/refresh")
+    assert (operation["kind"], operation["cloud"]) == ("refresh", "source")
+    assert operation["read"]["source"]["server"] == 6
+    read = client.get("/v1/clouds").json["clouds"][1]
     assert read["counts"]["server"] == 6
-    assert client.get("/v1/clouds").json["clouds"][1] == read
+    assert read["read_at"] > operation["created_at"]
 
 
 def test_resources_come_in_pages_and_can_be_filtered(client):
-    client.post("/v1/clouds/source/refresh")
+    ask(client, "/v1/clouds/source/refresh")
     path = "/v1/clouds/source/resources"
     whole = client.get(path, query_string={"limit": 1000}).json["resources"]
     assert all_pages(client, path, "resources", limit=7) == whole
@@ -50,7 +54,7 @@ def test_resources_come_in_pages_and_can_be_filtered(client):
 
 
 def test_tenants_are_told_with_what_belongs_to_them(client):
-    client.post("/v1/clouds/source/refresh")
+    ask(client, "/v1/clouds/source/refresh")
     tenants = all_pages(client, "/v1/clouds/source/tenants", "tenants", limit=1)
     shop = next(one for one in tenants if one["name"] == "shop")
     path = "/v1/clouds/source/resources"
@@ -73,23 +77,22 @@ def test_the_types_are_those_of_the_registry(client, service):
 
 
 def test_a_plan_is_made_shown_listed_and_forgotten(client):
-    made = client.post("/v1/plans", json=SCOPE)
-    assert made.status_code == 201
-    assert client.get(made.headers["Location"]).json == made.json
-    assert made.json["counts"]["create"] > 10
-    assert not made.json["blocked"]
-    again = client.post("/v1/plans", json=SCOPE).json
+    made = make_plan(client, SCOPE)
+    path = f"/v1/plans/{made['id']}"
+    assert made["counts"]["create"] > 10
+    assert not made["blocked"]
+    again = make_plan(client, SCOPE)
     assert [one["id"] for one in all_pages(client, "/v1/plans", "plans", limit=1)] == [
         again["id"],
-        made.json["id"],
+        made["id"],
     ]
-    assert client.delete(made.headers["Location"]).status_code == 204
-    assert client.get(made.headers["Location"]).status_code == 404
+    assert client.delete(path).status_code == 204
+    assert client.get(path).status_code == 404
 
 
 def test_a_plan_keeps_to_its_overrides(client):
     overrides = {"projects": {"shop": "market"}}
-    made = client.post("/v1/plans", json=SCOPE | {"overrides": overrides}).json
+    made = make_plan(client, SCOPE | {"overrides": overrides})
     names = [one["resource"]["name"] for one in made["resources"] if one["resource"]["type"] == "project"]
     assert "market" in names
     assert made["overrides"]["projects"] == {"shop": "market"}
@@ -98,7 +101,7 @@ def test_a_plan_keeps_to_its_overrides(client):
 
 
 def test_a_plan_is_a_graph_in_three_languages(client):
-    plan = client.post("/v1/plans", json=SCOPE).json
+    plan = make_plan(client, SCOPE)
     graph = client.get(f"/v1/plans/{plan['id']}/graph").json
     generation = {one["ref"]: one["generation"] for one in graph["nodes"]}
     assert graph["edges"]
@@ -113,7 +116,6 @@ def test_a_plan_is_a_graph_in_three_languages(client):
 @pytest.mark.parametrize(
     ("body", "status", "error"),
     [
-        ({"scope": {"kind": "tenant", "names": ["nobody"]}}, 404, "UnknownResource"),
         (SCOPE | {"source": "nowhere"}, 404, "UnknownCloud"),
         (SCOPE | {"source": "destination"}, 400, "SameCloud"),
         (SCOPE | {"colour": "red"}, 400, "InvalidRequest"),
@@ -126,10 +128,20 @@ def test_a_wrong_plan_is_refused_with_what_is_wrong(client, body, status, error)
     assert found.mimetype == "application/problem+json"
     assert found.json["detail"]
     assert client.get("/v1/plans").json["plans"] == []
+    assert client.get("/v1/operations").json["operations"] == []
+
+
+def test_what_only_the_cloud_can_tell_is_told_by_the_operation(client):
+    found = ended(client, client.post("/v1/plans", json={"scope": {"kind": "tenant", "names": ["nobody"]}}))
+    assert (found["state"], found["plan_id"]) == ("FAILED", None)
+    assert found["error"]["type"] == "urn:pumphouse:error:UnknownResource"
+    assert found["error"]["status"] == 404
+    assert "nobody" in found["error"]["detail"]
+    assert client.get("/v1/plans").json["plans"] == []
 
 
 def test_a_migration_is_told_with_its_units_steps_events_and_report(client, service):
-    plan = service.stored_plan(client.post("/v1/plans", json=SCOPE).json["id"])
+    plan = service.stored_plan(make_plan(client, SCOPE)["id"])
     id = service.start(plan, check_fresh=False, name="the shop").id
     path = f"/v1/migrations/{id}"
     planned = client.get(f"{path}/steps?limit=1000").json["steps"]
@@ -160,7 +172,7 @@ def test_a_migration_is_told_with_its_units_steps_events_and_report(client, serv
 
 
 def test_a_report_is_a_document_a_table_and_a_page(client, service):
-    plan = service.stored_plan(client.post("/v1/plans", json=SCOPE).json["id"])
+    plan = service.stored_plan(make_plan(client, SCOPE)["id"])
     id = service.start(plan, check_fresh=False).id
     service.run(id)
     path = f"/v1/migrations/{id}/report"
@@ -175,7 +187,7 @@ def test_a_report_is_a_document_a_table_and_a_page(client, service):
 
 
 def test_migrations_are_listed_by_state_cloud_and_name(client, service):
-    plan = service.stored_plan(client.post("/v1/plans", json=SCOPE).json["id"])
+    plan = service.stored_plan(make_plan(client, SCOPE)["id"])
     ids = [service.start(plan, check_fresh=False, name=f"number {one}").id for one in range(5)]
     service.cancel(ids[2])
     listed = all_pages(client, "/v1/migrations", "migrations", limit=2)

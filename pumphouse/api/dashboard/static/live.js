@@ -47,11 +47,13 @@ export function keepLive(root, shown) {
 
   function later() {
     if (timer) return;
+    if ("ended" in root.dataset) return;
     const connected = source?.readyState === EventSource.OPEN;
-    timer = { id: setTimeout(refresh, connected && !failed ? SLOW : POLL) };
+    timer = { id: setTimeout(refresh, Number(root.dataset.every) || (connected && !failed ? SLOW : POLL)) };
   }
 
   function connect() {
+    if (!after) return; // nothing tells of it: it is asked for
     source?.close();
     source = new EventSource(after);
     source.onopen = () => { soon(); tell(); };

@@ -1,5 +1,5 @@
 // Choosing what to move: a list to pick from, of what the source held when it was last read.
-import { busy, problem } from "./page.js";
+import { busy, problem, read } from "./page.js";
 
 const MOST = 40;
 const form = document.getElementById("new");
@@ -94,10 +94,8 @@ function offerReading(cloud) {
   button.textContent = "Read it now";
   button.dataset.busy = "Reading…";
   button.addEventListener("click", async () => {
-    const idle = busy(button);
-    const answer = await fetch(`/v1/clouds/${cloud}/refresh`, { method: "POST" }).catch(() => null);
-    idle();
-    if (answer && !answer.ok) told.textContent = await problem(answer); else fill();
+    const wrong = await read(button, `/v1/clouds/${cloud}/refresh`);
+    if (wrong) told.textContent = wrong; else fill();
   });
   told.append(button);
 }

@@ -1,6 +1,7 @@
 // What every page has: the theme, times in the reader's own zone, and messages. Then what is live.
 import { keepLive } from "./live.js";
 
+const LOOK = 800, LOST = 75; // milliseconds between two looks; how many may fail
 const THEMES = { auto: "light", light: "dark", dark: "auto" };
 
 function offerTheme() {
@@ -69,13 +70,16 @@ export function say(text, tone = "bad") {
 // What a refused request says, in words.
 export async function problem(answer) {
   try {
-    const found = await answer.json();
-    const where = [found.resource, found.cloud && `cloud ${found.cloud}`, found.request_id && `request ${found.request_id}`];
-    const told = where.filter(Boolean).join(", ");
-    return `${found.detail}${told ? ` (${told})` : ""}. ${found.next_step ?? ""}`;
+    return words(await answer.json());
   } catch {
     return `The server answers ${answer.status}. See its log.`;
   }
+}
+
+function words(found) {
+  const where = [found.resource, found.cloud && `cloud ${found.cloud}`, found.request_id && `request ${found.request_id}`];
+  const told = where.filter(Boolean).join(", ");
+  return `${found.detail}${told ? ` (${told})` : ""}. ${found.next_step ?? ""}`;
 }
 
 // Says on a button that it is at work; what is given back says that it is not any longer.
@@ -97,21 +101,61 @@ async function load(place) {
   }
 }
 
-document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-post]");
-  if (!button) return;
-  const idle = busy(button);
-  try {
-    const answer = await fetch(button.dataset.post, { method: "POST", headers: { Accept: "application/json" } });
-    if (answer.ok) { location.reload(); return; }
-    say(await problem(answer));
-  } catch {
-    say("The server cannot be reached. Try again once it is back.");
+// Looks at an operation until it has ended; what went wrong, in words, or nothing. A server that is away for a
+// while goes on with it when it is back.
+export async function ended(where, told = () => {}) {
+  for (let lost = 0; lost < LOST; ) {
+    const answer = await fetch(where, { headers: { Accept: "application/json" } }).catch(() => null);
+    if (answer && !answer.ok && answer.status < 500) return problem(answer);
+    lost = answer?.ok ? 0 : lost + 1;
+    if (answer?.ok) {
+      const found = await answer.json();
+      if (found.state === "DONE") return "";
+      if (found.state === "FAILED") return words(found.error);
+      told(found);
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK));
   }
+  return "The server cannot be reached. What was asked for goes on once it is back: load the page again.";
+}
+
+// Asks for an operation by a button, and says on it how far that is.
+export async function read(button, path) {
+  const idle = busy(button);
+  let where = button.dataset.operation;
+  let wrong = "";
+  try {
+    if (!where) {
+      const answer = await fetch(path, { method: "POST", headers: { Accept: "application/json" } });
+      if (answer.ok) where = answer.headers.get("Location");
+      else wrong = await problem(answer);
+    }
+    if (where) wrong = await ended(where, (found) => {
+      const counts = Object.values(found.read).flatMap((types) => Object.values(types));
+      const count = counts.reduce((sum, one) => sum + one, 0);
+      if (count) button.textContent = `${button.dataset.busy} ${count.toLocaleString()}`;
+    });
+  } catch {
+    wrong = "The server cannot be reached. Try again once it is back.";
+  }
+  delete button.dataset.operation;
   idle();
+  return wrong;
+}
+
+async function readAndShow(button) {
+  const wrong = await read(button, button.dataset.post);
+  if (wrong) say(wrong);
+  else location.reload();
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-post]");
+  if (button) readAndShow(button);
 });
 
 offerTheme();
+for (const button of document.querySelectorAll("[data-operation]")) readAndShow(button);
 for (const place of document.querySelectorAll("[data-load]")) load(place);
 tellTimes();
 setInterval(tellTimes, 1000);

@@ -33,7 +33,7 @@ form.addEventListener("submit", async (event) => {
   const answer = await send("POST", "/v1/migrations", {
     plan_id: plan, name: values.get("name"), check_fresh: values.has("check_fresh"), options,
   }, { "Idempotency-Key": `${form.dataset.key} ${JSON.stringify([...values])}`.slice(0, 250) });
-  if (answer) location.href = `/migrations/${(await answer.json()).id}`;
+  if (answer) location.href = `/operations/${(await answer.json()).id}`;
   else { idle(); dialog.close(); }
 });
 

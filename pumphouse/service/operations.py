@@ -1,0 +1,184 @@
+"""What is asked for and takes more than a moment: reading a cloud, making a plan, beginning a migration.
+
+Who asks gets an operation at once, and can look at it until it has ended. What can be refused without asking
+a cloud is refused at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pumphouse.config import FloatingIPs
+from pumphouse.errors import BadOverride
+from pumphouse.model import DiskMode, Scope
+from pumphouse.plan import overrides
+from pumphouse.service.planning import distinct, require_allowed
+from pumphouse.store.migrations import RequestKey
+from pumphouse.store.operations import OperationKind, OperationRecord
+from pumphouse.store.states import OperationState
+
+if TYPE_CHECKING:
+    from pumphouse.service.app import Pumphouse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedPlan:
+    """What to plan.
+
+    ``overrides`` is what an override file would hold. Without ``floating_ips`` or ``disk_mode`` it is as
+    configured.
+    """
+
+    scope: Scope
+    source: str
+    destination: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    floating_ips: FloatingIPs | None = None
+    disk_mode: DiskMode | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "scope": self.scope.to_dict(),
+            "source": self.source,
+            "destination": self.destination,
+            "overrides": dict(self.overrides),
+            "floating_ips": self.floating_ips and str(self.floating_ips),
+            "disk_mode": self.disk_mode and str(self.disk_mode),
+        }
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> WantedPlan:
+        """What ``to_dict`` told."""
+        return cls(
+            scope=Scope.from_dict(found["scope"]),
+            source=found["source"],
+            destination=found["destination"],
+            overrides=found["overrides"],
+            floating_ips=FloatingIPs(found["floating_ips"]) if found["floating_ips"] else None,
+            disk_mode=DiskMode(found["disk_mode"]) if found["disk_mode"] else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedMigration:
+    """What to carry out: a plan of the store, or one to be made; and the migration's name and choices."""
+
+    plan: WantedPlan | None = None
+    plan_id: str = ""
+    check_fresh: bool = True
+    name: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "plan": self.plan and self.plan.to_dict(),
+            "plan_id": self.plan_id,
+            "check_fresh": self.check_fresh,
+            "name": self.name,
+            "options": dict(self.options),
+        }
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> WantedMigration:
+        """What ``to_dict`` told."""
+        plan = found["plan"]
+        return cls(**{**found, "plan": WantedPlan.from_dict(plan) if plan else None})
+
+
+class Operations:
+    """Asks for them, and looks at them. Every method that asks raises KeyReused, for a key that came before.
+
+    :param asked_by: who asks, as the API knows them.
+    :param key: of the request: the same one again gives the same operation.
+    """
+
+    def __init__(self, app: Pumphouse) -> None:
+        self._app = app
+
+    def refresh(self, cloud: str, *, asked_by: str = "", key: RequestKey | None = None) -> OperationRecord:
+        """Have a cloud read as a whole. Who asks without a key while it is, or will be, gets the same.
+
+        Raises UnknownCloud.
+        """
+        if (known := self._known(key)) is not None:
+            return known
+        self._app.clouds.require(cloud)
+        return self._make(OperationKind.REFRESH, {}, asked_by, key, cloud=cloud)
+
+    def plan(
+        self, wanted: WantedPlan, *, asked_by: str = "", key: RequestKey | None = None
+    ) -> OperationRecord:
+        """Have a plan made. Raises UnknownCloud, SameCloud or BadOverride."""
+        if (known := self._known(key)) is not None:
+            return known
+        self._check(wanted)
+        return self._make(OperationKind.PLAN, wanted.to_dict(), asked_by, key)
+
+    def migrate(
+        self, wanted: WantedMigration, *, asked_by: str = "", key: RequestKey | None = None
+    ) -> OperationRecord:
+        """Have a migration begun: as soon as the clouds have been read, and nothing stands in the way.
+
+        :raises pumphouse.errors.UsageError: as :meth:`plan` does; or there is no such plan.
+        :raises pumphouse.errors.PlanBlocked: the given plan has blocked resources.
+        """
+        if (known := self._known(key)) is not None:
+            return known
+        if wanted.plan is not None:
+            self._check(wanted.plan)
+        else:
+            self._app.stored_plan(wanted.plan_id).require_unblocked()
+        return self._make(OperationKind.MIGRATE, wanted.to_dict(), asked_by, key)
+
+    def get(self, id: str) -> OperationRecord:
+        """One. Raises UnknownMigration or AmbiguousName."""
+        return self._app.store.operations.get(id)
+
+    def list(
+        self, *, state: OperationState | None = None, limit: int = 50, marker: str | None = None
+    ) -> list[OperationRecord]:
+        """Operations, newest first; those that come after the one whose id is ``marker``."""
+        return list(self._app.store.operations.list(state=state, limit=limit, marker=marker))
+
+    def asked_plan(self, id: str) -> WantedPlan | None:
+        """What was to be planned; None for one that reads a cloud, or begins a plan of the store."""
+        record = self.get(id)
+        asked = self._app.store.operations.asked(record.id)
+        if record.kind is OperationKind.PLAN:
+            return WantedPlan.from_dict(asked)
+        return WantedMigration.from_dict(asked).plan if record.kind is OperationKind.MIGRATE else None
+
+    def _known(self, key: RequestKey | None) -> OperationRecord | None:
+        """What the same request has made before, even if it would be refused by now."""
+        return None if key is None else self._app.store.operations.of_key(key)
+
+    def _check(self, wanted: WantedPlan) -> None:
+        distinct(wanted.source, wanted.destination)
+        for name in (wanted.source, wanted.destination):
+            self._app.clouds.require(name)
+        require_allowed([wanted.overrides], self._app.config.api.health_commands)
+        overrides.parse(wanted.overrides, self._app.registry, where="overrides")
+        try:
+            json.dumps(wanted.overrides, allow_nan=False)
+        except (TypeError, ValueError):  # YAML has dates, and numbers that are none
+            raise BadOverride(
+                "overrides: a value is no text, number, list or mapping", next_step="Put dates into quotes."
+            ) from None
+
+    def _make(
+        self,
+        kind: OperationKind,
+        asked: Mapping[str, Any],
+        asked_by: str,
+        key: RequestKey | None,
+        *,
+        cloud: str | None = None,
+    ) -> OperationRecord:
+        record = self._app.store.operations.make(kind, asked, asked_by=asked_by, cloud=cloud, key=key)
+        self._app.look()
+        return record

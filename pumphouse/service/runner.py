@@ -1,0 +1,260 @@
+"""Does what was asked for and takes more than a moment, in threads of this process.
+
+What was asked for is in the store before anything is done about it. When this process ends in order, another
+one does it. When it dies, another one sees that nobody is at it any longer, and begins it anew, since all but
+the last moment of it only reads. Several processes may share a store: whoever takes an operation first has
+it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from pumphouse import errors
+from pumphouse.service.operations import WantedMigration, WantedPlan
+from pumphouse.store.migrations import RequestKey
+from pumphouse.store.operations import OperationKind, OperationRecord
+from pumphouse.store.owner import Owner
+
+if TYPE_CHECKING:
+    from pumphouse.service.app import Pumphouse
+    from pumphouse.service.reading import Progress
+
+LOG = logging.getLogger(__name__)
+EVERY: Final = 0.5
+"""Seconds between two looks into the store, and between two signs of what has been read."""
+AT_ONCE: Final = 4
+"""More would only wait for each other: each reads two clouds with as many requests as these allow."""
+ATTEMPTS: Final = 3
+"""How many processes may die over an operation before it is given up."""
+_HEARTBEAT: Final = 5.0
+_AGAIN: Final = 2.0
+"""Seconds until the end of an operation is written again, when the store could not be."""
+
+
+class _Stopped(Exception):
+    """This process ends: another one shall do it."""
+
+
+class _Work:
+    """One operation under way: what it has read, and what it has made so far."""
+
+    def __init__(self, record: OperationRecord, stopping: threading.Event) -> None:
+        self.record = record
+        self.plan_id: str | None = None
+        self.migration_id: str | None = None
+        self._stopping = stopping
+        self._lock = threading.Lock()
+        self._read: dict[str, dict[str, int]] = defaultdict(dict)
+        self._told: Mapping[str, Mapping[str, int]] = {}
+        self._told_at = time.monotonic()
+
+    def progress(self, cloud: str, kind: str, count: int) -> None:
+        """A type has been read. Raises _Stopped once the process is to end."""
+        with self._lock:
+            self._read[cloud][kind] = count
+        if self._stopping.is_set():
+            raise _Stopped
+
+    def read(self) -> Mapping[str, Mapping[str, int]]:
+        """What it has read so far."""
+        with self._lock:
+            return {cloud: dict(counts) for cloud, counts in self._read.items()}
+
+    def news(self) -> Mapping[str, Mapping[str, int]] | None:
+        """What is to be told: what was read since, or at least that this lives; None for nothing yet."""
+        read = self.read()
+        now = time.monotonic()
+        if read == self._told and now - self._told_at < _HEARTBEAT:
+            return None
+        self._told, self._told_at = read, now
+        return read
+
+
+class Runner:
+    """Does operations, several at once."""
+
+    def __init__(self, app: Pumphouse, *, every: float = EVERY) -> None:
+        self._app = app
+        self._store = app.store.operations
+        self._owner = Owner.this_process()
+        self._every = every
+        self._lock = threading.Lock()
+        self._working: dict[str, tuple[threading.Thread, _Work]] = {}
+        self._stopping = threading.Event()
+        self._look = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pumphouse-runner", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look for what was asked for."""
+        self._thread.start()
+
+    def look(self) -> None:
+        """Look now: something has just been asked for."""
+        self._look.set()
+
+    def stop(self) -> None:
+        """Begin nothing more, and give back what is under way. Returns at once."""
+        self._stopping.set()
+        self._look.set()
+
+    def close(self) -> None:
+        """Stop, and wait until nothing is under way."""
+        self.stop()
+        if self._thread.ident is not None:
+            self._thread.join()
+        with self._lock:
+            threads = [thread for thread, _ in self._working.values()]
+        for thread in threads:
+            thread.join()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._begin()
+                self._tell()
+            except errors.StoreError as error:
+                LOG.warning("what was asked for cannot be read: %s", error)
+            self._look.wait(self._every)
+            self._look.clear()
+
+    def _begin(self) -> None:
+        """Begin what nobody is at, as much as there is room for."""
+        for record in self._store.open():
+            with self._lock:
+                if len(self._working) >= AT_ONCE or self._stopping.is_set():
+                    return
+                if record.id in self._working or record.at_work(datetime.now(UTC)):
+                    continue
+            taken = self._store.take(record.id, self._owner)
+            if taken is None:
+                continue
+            work = _Work(taken, self._stopping)
+            thread = threading.Thread(
+                target=self._work, args=(work,), name=f"pumphouse-{taken.id}", daemon=True
+            )
+            with self._lock:
+                self._working[taken.id] = thread, work
+            thread.start()
+
+    def _tell(self) -> None:
+        with self._lock:
+            under_way = [work for _, work in self._working.values()]
+        for work in under_way:
+            news = work.news()
+            if news is not None:
+                try:
+                    self._store.tell(work.record.id, self._owner, news)
+                except errors.Fenced:
+                    continue  # it has just ended
+
+    def _work(self, work: _Work) -> None:
+        try:
+            self._fulfil(work)
+        except errors.Fenced as error:
+            LOG.warning("%s", error)
+        finally:
+            with self._lock:
+                del self._working[work.record.id]
+            self._look.set()
+
+    def _fulfil(self, work: _Work) -> None:
+        record = work.record
+        failed: Exception | None = None
+        try:
+            self._do(work)
+        except _Stopped:
+            self._store.give_back(record.id, self._owner)
+            return
+        except errors.PumphouseError as error:
+            failed = error
+        except Exception as error:
+            LOG.exception("operation %s: unexpected %s", record.id, type(error).__name__)
+            # Its text may hold anything, a secret too.
+            failed = errors.PumphouseError(
+                f"unexpected {type(error).__name__}", next_step="See the server's log, and report it."
+            )
+        told = errors.as_dict(failed)
+        self._surely(
+            lambda: self._store.end(
+                record.id,
+                self._owner,
+                progress=work.read(),
+                plan_id=work.plan_id,
+                migration_id=work.migration_id,
+                error=told,
+            )
+        )
+
+    def _surely(self, write: Callable[[], object]) -> None:
+        """Write to the store, again and again if need be, until this process ends."""
+        while True:
+            try:
+                write()
+            except errors.Fenced:
+                raise
+            except errors.StoreError as error:
+                LOG.warning("%s", error)
+                if self._stopping.wait(_AGAIN):
+                    return
+            else:
+                return
+
+    def _do(self, work: _Work) -> None:
+        record, app = work.record, self._app
+        if record.attempts > ATTEMPTS:
+            raise errors.PumphouseError(
+                f"{ATTEMPTS} processes have died over this", next_step="See the server's log, then ask again."
+            )
+        asked = self._store.asked(record.id)
+        match record.kind:
+            case OperationKind.REFRESH:
+                app.refresh(record.cloud or "", progress=work.progress)
+            case OperationKind.PLAN:
+                work.plan_id = self._plan(WantedPlan.from_dict(asked), work.progress)
+            case OperationKind.MIGRATE:
+                self._migrate(WantedMigration.from_dict(asked), work)
+
+    def _plan(self, wanted: WantedPlan, progress: Progress) -> str:
+        return self._app.plan(
+            wanted.scope,
+            source=wanted.source,
+            destination=wanted.destination,
+            overrides=wanted.overrides,
+            floating_ips=wanted.floating_ips,
+            disk_mode=wanted.disk_mode,
+            progress=progress,
+        ).id
+
+    def _migrate(self, wanted: WantedMigration, work: _Work) -> None:
+        # The operation is the key: a process that dies after this has not begun the migration twice.
+        key = RequestKey(key=work.record.id, digest=work.record.id)
+        record = self._app.made_by(key)
+        if record is None:
+            work.plan_id = self._plan(wanted.plan, work.progress) if wanted.plan else wanted.plan_id
+            record = self._app.start(
+                self._app.stored_plan(work.plan_id),
+                check_fresh=wanted.check_fresh and wanted.plan is None,
+                name=wanted.name,
+                options=wanted.options,
+                wanted=True,
+                key=key,
+                progress=work.progress,
+            )
+        work.plan_id, work.migration_id = record.plan_id, record.id
