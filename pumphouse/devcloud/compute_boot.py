@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from pumphouse.devcloud import image_data
 from pumphouse.devcloud.compute_flavors import usable
-from pumphouse.devcloud.compute_groups import members
 from pumphouse.devcloud.compute_hosts import zones
 from pumphouse.devcloud.compute_model import (
     DISKS,
@@ -167,7 +166,7 @@ def place(cloud: DevCloud, row: Row, group: Row | None) -> bool:
         return False
     if group is None:
         return True
-    used = [cloud.table(SERVERS)[one]["host"] for one in members(cloud, group) if one != row["id"]]
+    used = [cloud.table(SERVERS)[one]["host"] for one in group["members"] if one != row["id"]]
     most = int(group["rules"].get("max_server_per_host", 1))
     if group["policy"] == "affinity" and used:
         row["host"] = used[0] or row["host"]
@@ -269,5 +268,8 @@ def vanish(cloud: DevCloud, server_id: str) -> None:
     for nic in list(row["nics"]):
         unplug(cloud, row, nic)
     release_volumes(cloud, row)
+    group = cloud.table(SERVER_GROUPS).get(row["group_id"])
+    if group is not None:
+        group["members"] = [member for member in group["members"] if member != server_id]
     cloud.files.remove(DISKS, server_id)
     cloud.table(SERVERS).remove(server_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from pumphouse.devcloud.compute_model import SERVER_GROUPS, SERVERS, flag, text
+from pumphouse.devcloud.compute_model import SERVER_GROUPS, flag, text
 from pumphouse.devcloud.compute_quotas import limits_of
 from pumphouse.devcloud.errors import bad_request, forbidden, not_found
 from pumphouse.devcloud.services import COMPUTE
@@ -18,13 +18,8 @@ if TYPE_CHECKING:
 _POLICIES = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
 
 
-def members(cloud: DevCloud, group: Row) -> list[str]:
-    """The servers of a group that still exist."""
-    return [server_id for server_id in group["members"] if server_id in cloud.table(SERVERS)]
-
-
 def _view(cloud: DevCloud, request: ApiRequest, row: Row) -> Row:
-    shown = {"id": row["id"], "name": row["name"], "members": members(cloud, row)}
+    shown = {"id": row["id"], "name": row["name"], "members": row["members"]}
     if request.at_least(2, 64):
         shown |= {"policy": row["policy"], "rules": row["rules"]}
     else:

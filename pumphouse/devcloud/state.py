@@ -25,6 +25,8 @@ VOLATILE = frozenset(
     # Attachments lie within volumes and servers and have no symbols.
     | {"attachment_id", "attached_at", "bdm_id"}
 )
+_VOLATILE_WITHIN = VOLATILE | {"host"}
+"""In what lies within a row: the host of a volume's attachment is its server's, which the scheduler chose."""
 _ID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
 _ROUNDS = 4
 
@@ -70,7 +72,7 @@ def _plain(value: Any, left_out: Container[str] = ()) -> Any:
 
 def _stable(table: Table, row: Row) -> Row:
     left_out = VOLATILE | set(table.spec.volatile) | set(table.spec.chosen(row))
-    return {key: _plain(value, VOLATILE) for key, value in row.items() if key not in left_out}
+    return {key: _plain(value, _VOLATILE_WITHIN) for key, value in row.items() if key not in left_out}
 
 
 def _replace(value: Any, symbols: Mapping[str, str]) -> Any:

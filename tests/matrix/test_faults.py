@@ -19,4 +19,5 @@ def lab(filled_pair: Pair) -> Lab:
 
 
 def test_a_request_that_fails(pair: Pair, lab: Lab, fails: Fails) -> None:
-    assert lab.run(fails) == []
+    wrong = lab.run(fails)
+    assert not wrong, "\n".join(wrong)
