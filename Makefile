@@ -97,8 +97,9 @@ test-openstack: venv ## Bring two real clouds up and try everything on them (see
 	@$(BIN)/python tests/openstack $(OPENSTACK_ARGS) $(PYTEST_ARGS)
 
 .PHONY: bench
-bench: venv ## Measure what must be quick, on a machine with nothing else to do
-	@$(BIN)/python -m pytest --capture=no tests/benchmarks $(PYTEST_ARGS)
+bench: venv ## Measure what must be quick, on a machine with nothing else to do, for the documentation's table
+	@PUMPHOUSE_BENCHMARK_RESULTS=doc/operator/performance.json \
+		$(BIN)/python -m pytest -p no:randomly --capture=no tests/benchmarks $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: venv ## Check style, types, layers and the change notes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Protocol, Self
 
@@ -19,12 +19,22 @@ class Service(StrEnum):
     VOLUME = "block-storage"
 
 
-def remove(cloud: CloudAPI, service: Service, path: str, *, up_to: str | None = None) -> None:
+def remove(
+    cloud: CloudAPI,
+    service: Service,
+    path: str,
+    *,
+    up_to: str | None = None,
+    there: Callable[[], bool] | None = None,
+) -> bool:
     """Remove it for certain: a 404 is only believed if looking for it gives one, too.
 
-    Raises CloudError if it is still there.
+    :param there: looks whether it is there, of what has no path of its own to be looked at.
+    :returns: whether it was there.
+    :raises pumphouse.errors.CloudError: also if it is still there.
     """
-    if not cloud.delete(service, path, up_to=up_to) and cloud.exists(service, path):
+    removed = cloud.delete(service, path, up_to=up_to)
+    if not removed and (there() if there else cloud.exists(service, path)):
         raise errors.Unavailable(
             f"{service} DELETE {path}: answered 404, and yet it is there",
             service=service,
@@ -33,6 +43,7 @@ def remove(cloud: CloudAPI, service: Service, path: str, *, up_to: str | None = 
             status=404,
             cloud=cloud.name,
         )
+    return removed
 
 
 class CloudAPI(Protocol):

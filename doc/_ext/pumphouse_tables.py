@@ -8,6 +8,8 @@
     Every error, its exit status and the advice it gives.
 ``event-kinds``
     Every event and its fields.
+``figures``
+    What the benchmarks measured, from the file that they wrote.
 
 Options and commands have directives of their own, in oslo.config (``show-options``) and cliff
 (``autoprogram-cliff``).
@@ -17,7 +19,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -185,12 +189,39 @@ class EventKinds(Derived):
             )
 
 
+FIGURES = Path(__file__).parents[1] / "operator" / "performance.json"
+
+
+class Figures(Derived):
+    """What ``make bench`` wrote down."""
+
+    def lines(self) -> Iterator[str]:
+        """One table, in the order of measuring."""
+        yield from table(
+            ("What", "Measured", "At most", "How"),
+            (
+                (
+                    row["what"],
+                    f"{row['value']:g} {row['unit']}".strip(),
+                    "—" if row["limit"] is None else f"{row['limit']:.3g}" + _missed(row),
+                    "; ".join(filter(None, (row["how"], f"{row['date']}, Python {row['python']}"))),
+                )
+                for row in json.loads(FIGURES.read_text())
+            ),
+        )
+
+
+def _missed(row: Mapping[str, Any]) -> str:
+    return "" if row["value"] <= row["limit"] else " **missed**"
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """What Sphinx calls to load the extension."""
     app.add_directive("resource-types", ResourceTypes)
     app.add_directive("override-sections", OverrideSections)
     app.add_directive("error-tree", ErrorTree)
     app.add_directive("event-kinds", EventKinds)
+    app.add_directive("figures", Figures)
     # The code may have changed although no page has.
     app.connect("env-get-outdated", _outdated)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -205,6 +236,7 @@ DERIVED_PAGES = frozenset(
         "operator/errors",
         "operator/events",
         "operator/options",
+        "operator/performance",
         "user/commands",
         "user/overrides",
         "user/resources",

@@ -1,8 +1,8 @@
 """Many resources at once, put straight into the tables: a cloud for tests of scale.
 
 `{tenants: 10, servers: 100, networks: 1, volumes: 0, images: 0, prefix: load}`: servers, networks, volumes
-and images are counted per tenant. Every server has one port; volumes are rows without bytes; images are
-queued.
+and images are counted per tenant. Every server has one port, and boots from one of its tenant's images; the
+volumes are attached in turn. Images and volumes are rows without bytes. The tenants have no quotas.
 """
 
 from __future__ import annotations
@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pumphouse.devcloud import compute_model, identity_model, image, network_security
+from pumphouse.devcloud import (
+    compute_model,
+    compute_quotas,
+    compute_volumes,
+    identity_model,
+    image,
+    network_quotas,
+    network_security,
+    volume_quotas,
+)
 from pumphouse.devcloud.cloud import DevCloud
 from pumphouse.devcloud.network_api import COLLECTIONS, Call
 from pumphouse.devcloud.network_attributes import parse
@@ -18,6 +27,8 @@ from pumphouse.devcloud.table import Row
 from pumphouse.devcloud.volume_model import HOST, VOLUMES, ZONE
 from pumphouse.devcloud.volume_types import DEFAULT, find_type
 
+_SIZE = 2**30
+"""Of an image, in bytes."""
 _COUNTED = ("servers", "networks", "volumes", "images")
 
 
@@ -31,14 +42,35 @@ def generate(cloud: DevCloud, wanted: Mapping[str, Any]) -> None:
     for number in range(int(wanted.get("tenants", 1))):
         name = f"{wanted.get('prefix', 'load')}-{number}"
         project = identity_model.add_project(cloud, {"name": name})
+        _unlimited(cloud, project["id"])
         networks = _networks(cloud, project["id"], name, counts["networks"])
-        for place in range(counts["images"]):
-            image.new_record(cloud, owner=project["id"], name=f"{name}-image-{place}", disk_format="raw")
+        images = [_image(cloud, project["id"], f"{name}-image-{place}") for place in range(counts["images"])]
+        servers = [
+            _server(
+                cloud,
+                project["id"],
+                f"{name}-server-{place}",
+                flavor or {},
+                network_id=networks[place % len(networks)] if networks else None,
+                image_id=images[place % len(images)] if images else "",
+            )
+            for place in range(counts["servers"])
+        ]
         for place in range(counts["volumes"]):
-            _volume(cloud, project["id"], f"{name}-volume-{place}")
-        for place in range(counts["servers"]):
-            network_id = networks[place % len(networks)] if networks else None
-            _server(cloud, project["id"], f"{name}-server-{place}", flavor or {}, network_id)
+            volume_id = _volume(cloud, project["id"], f"{name}-volume-{place}")
+            if servers:
+                server = servers[place % len(servers)]
+                compute_volumes.connect(cloud, server, compute_volumes.attach(cloud, server, volume_id))
+
+
+def _unlimited(cloud: DevCloud, project_id: str) -> None:
+    compute_quotas.set_limits(cloud, project_id, dict.fromkeys(compute_quotas.DEFAULTS, -1))
+    for table, known in (
+        (volume_quotas.QUOTAS, volume_quotas.DEFAULTS),
+        (network_quotas.QUOTAS, network_quotas.DEFAULTS),
+    ):
+        row = {"id": project_id, "project_id": project_id, "limits": dict.fromkeys(known, -1)}
+        cloud.table(table).add(row)
 
 
 def _flavor(cloud: DevCloud) -> Row:
@@ -88,11 +120,18 @@ def _networks(cloud: DevCloud, project_id: str, name: str, count: int) -> list[s
     return made
 
 
-def _volume(cloud: DevCloud, project_id: str, name: str) -> None:
-    now = cloud.now()
+def _image(cloud: DevCloud, project_id: str, name: str) -> str:
+    kind = {"disk_format": "raw", "container_format": "bare"}
+    row = image.new_record(cloud, owner=project_id, name=name, **kind)
+    image.activate(cloud, row, size=_SIZE, digests=("0" * 32, "0" * 128))
+    return str(row["id"])
+
+
+def _volume(cloud: DevCloud, project_id: str, name: str) -> str:
+    now, volume_id = cloud.now(), cloud.new_id()
     cloud.table(VOLUMES).add(
         {
-            "id": cloud.new_id(),
+            "id": volume_id,
             "name": name,
             "description": None,
             "size": 1,
@@ -116,9 +155,12 @@ def _volume(cloud: DevCloud, project_id: str, name: str) -> None:
             "updated_at": now,
         }
     )
+    return volume_id
 
 
-def _server(cloud: DevCloud, project_id: str, name: str, flavor: Row, network_id: str | None) -> None:
+def _server(
+    cloud: DevCloud, project_id: str, name: str, flavor: Row, *, network_id: str | None, image_id: str
+) -> Row:
     now, server_id = cloud.now(), cloud.new_id()
     host = next(iter(cloud.table(compute_model.HOSTS)))["host"]
     nics: list[Row] = []
@@ -128,7 +170,7 @@ def _server(cloud: DevCloud, project_id: str, name: str, flavor: Row, network_id
         port = _make(call, "ports", network_id=network_id, **binding)
         nics = [{"port_id": port["id"], "owned": True, "tag": None}]
     kept = ("id", "name", "ram", "vcpus", "disk", "ephemeral", "swap", "extra_specs")
-    cloud.table(compute_model.SERVERS).add(
+    return cloud.table(compute_model.SERVERS).add(
         {
             "id": server_id,
             "name": name,
@@ -140,7 +182,7 @@ def _server(cloud: DevCloud, project_id: str, name: str, flavor: Row, network_id
             "power_state": 1,
             "fault": None,
             "flavor": {key: flavor[key] for key in kept},
-            "image_id": "",
+            "image_id": image_id,
             "root_device_name": "/dev/vda",
             "metadata": {},
             "tags": [],

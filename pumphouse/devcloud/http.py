@@ -220,6 +220,8 @@ class Handler(BaseHTTPRequestHandler):
             Request(self.command, target, cast("Mapping[str, str]", self.headers), body)
         )
         if response.wire is Wire.RESET:
+            if isinstance(response.body, io.IOBase):
+                response.body.close()
             self.reset()
             return
         self.drain(body)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar, Protocol, cast
 
 from pumphouse import errors
@@ -51,7 +52,7 @@ class OnSource(Temporary):
             self.kind,
             made,
             source.project_id,
-            _available,
+            partial(_available, cloud=source.name, resource=str(self.item.resource)),
             describe=f"the {self.name} of {self.item.resource}",
             timeout=self.context.settings.volume_timeout,
         )
@@ -71,7 +72,7 @@ class OnSource(Temporary):
             return
         source, settings = self.context.source, self.context.settings
         end, asked = time.monotonic() + settings.delete_timeout, False
-        while (status := self._status(made)) is not None:
+        while (status := _status(source, self.kind, made)) is not None:
             if not asked and status not in _BUSY:
                 source.delete(Service.VOLUME, f"/{self.kind}s/{made}")
                 asked = True
@@ -83,14 +84,6 @@ class OnSource(Temporary):
                 )
             else:
                 time.sleep(min(settings.poll_interval, 1.0))
-
-    def _status(self, identity: str) -> str | None:
-        """What it is doing; None if it is gone."""
-        try:
-            body = self.context.source.get(Service.VOLUME, f"/{self.kind}s/{identity}")
-        except errors.NotFound:
-            return None
-        return str(body[self.kind]["status"])
 
     def _make(self) -> str:
         answer = self.context.source.post(Service.VOLUME, f"/{self.kind}s", {self.kind: self.request()})
@@ -154,9 +147,27 @@ class Export(ToImage):
             "container_format": "bare",
             "force": False,
         }
-        volume = self.made(Clone.name) or self.item.ref.id
-        answer = self.context.source.post(Service.VOLUME, f"/volumes/{volume}/action", {action: upload})
+        path = f"/volumes/{self._volume()}/action"
+        answer = self.context.source.post(Service.VOLUME, path, {action: upload})
         return str(answer[action]["image_id"])
+
+    def undo(self, entry: JournalEntry) -> None:
+        """Remove it, and wait until the volume is itself again: the service may still be reading it."""
+        super().undo(entry)
+        if self.item.resource.facts.get(ROOT_OF):
+            return
+        source, settings = self.context.source, self.context.settings
+        end = time.monotonic() + settings.volume_timeout
+        while _status(source, "volume", self._volume()) == "uploading":
+            if time.monotonic() > end:
+                raise errors.WaitTimeout(
+                    "the source still exports its data", resource=str(self.item.resource), cloud=source.name
+                )
+            time.sleep(min(settings.poll_interval, 1.0))
+
+    def _volume(self) -> str:
+        """The id of what is exported."""
+        return self.made(Clone.name) or self.item.ref.id
 
 
 class FromImage(Protocol):
@@ -193,9 +204,8 @@ class Fill(Step):
 
     def _available(self, body: Mapping[str, Any] | None) -> Any:
         try:
-            return _available(body)
+            return _available(body, cloud=self.context.destination.name, resource=str(self.item.resource))
         except errors.ResourceFailed as failure:
-            failure.cloud, failure.resource = self.context.destination.name, str(self.item.resource)
             failure.message = f"{failure.message}{self._reasons()}"
             raise
 
@@ -243,12 +253,20 @@ class CleanUpVolume(CleanUp):
     makers = (Transfer, Export, Clone, Snapshot)
 
 
-def _available(body: Mapping[str, Any] | None) -> Any:
+def _status(cloud: CloudAPI, kind: str, identity: str) -> str | None:
+    """What a volume or a snapshot is doing; None if it is gone."""
+    try:
+        return str(cloud.get(Service.VOLUME, f"/{kind}s/{identity}")[kind]["status"])
+    except errors.NotFound:
+        return None
+
+
+def _available(body: Mapping[str, Any] | None, *, cloud: str, resource: str) -> Any:
     """The id of a volume or snapshot that is ready, or PENDING. Raises ResourceFailed."""
     if body is None:
-        raise errors.ResourceFailed("it is gone")
+        raise errors.ResourceFailed("it is gone", cloud=cloud, resource=resource)
     if str(body["status"]).startswith("error"):
-        raise errors.ResourceFailed(f"its status is {body['status']}", resource=f"volume:{body['id']}")
+        raise errors.ResourceFailed(f"its status is {body['status']}", cloud=cloud, resource=resource)
     return body["id"] if body["status"] == "available" else PENDING
 
 

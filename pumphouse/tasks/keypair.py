@@ -82,11 +82,7 @@ class Keypair(ResourceType):
         """The projects in which its user has a role, and those of the servers that name it."""
         user = inventory.get(Ref("user", resource.fields["user_id"]))
         roles = projects_of_actor(user, inventory.derived(projects_of)) if user is not None else frozenset()
-        servers = {
-            one.project_id
-            for one in inventory.of_type("server")
-            if one.facts.get("keypair") == resource.ref.id and one.project_id
-        }
+        servers = inventory.derived(_projects_by_keypair).get(resource.ref.id, set())
         return sorted(roles | servers)
 
     def refuse(self, resource: Resource, source: Inventory) -> Iterable[Problem]:
@@ -148,3 +144,12 @@ def _users(seen: Inventory, reach: Reach) -> set[str]:
     """The users that have a role in a project within reach, or a server there."""
     servers = (one for one in seen.of_type("server") if reach.covers(one.project_id))
     return users_within(seen, reach) | {str(server.facts["user_id"]) for server in servers}
+
+
+def _projects_by_keypair(inventory: Inventory) -> Mapping[str, set[str]]:
+    """The projects of the servers that name a key pair, by its id."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for server in inventory.of_type("server"):
+        if server.project_id and server.facts.get("keypair"):
+            found[server.facts["keypair"]].add(server.project_id)
+    return found

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pumphouse import errors
-from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.cloud_api import CloudAPI, Service, remove
 from pumphouse.context import JournalEntry
 from pumphouse.fields import copy, drop, ref
 from pumphouse.model import Inventory, Ref, Resource
@@ -162,6 +162,9 @@ class Quota(ResourceType):
             if limit in api.limits or (self._of_type(name, limit) and int(one["limit"]) != UNLIMITED)
         }
 
+    def _limits(self, cloud: CloudAPI, name: str, project_id: str) -> dict[str, int]:
+        return {limit: int(one["limit"]) for limit, one in self._detail(cloud, name, project_id).items()}
+
     def _defaults(self, cloud: CloudAPI, name: str, project_id: str) -> dict[str, int]:
         api = _APIS[name]
         answer = cloud.get(api.service, api.defaults.format(project_id), up_to=api.up_to)
@@ -215,12 +218,11 @@ class Quota(ResourceType):
     def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
         """Set these services' limits. Where that makes them the defaults, nothing of our own stays."""
         for name in [name for name in _APIS if name in changed]:
-            have = {limit: int(one["limit"]) for limit, one in self._detail(cloud, name, identity).items()}
-            defaults = self._defaults(cloud, name, identity)
+            have, defaults = self._limits(cloud, name, identity), self._defaults(cloud, name, identity)
             # Unlimited ones of a volume type are not read, so putting back what was there must lift ours.
             ours = dict.fromkeys(want.fields[name].keys() - changed[name].keys(), UNLIMITED)
             wanted = {**have, **ours, **changed[name]}
-            if all(defaults.get(limit, UNLIMITED) == value for limit, value in wanted.items()):
+            if _are_defaults(wanted, defaults):
                 self._reset(cloud, name, identity)
             else:
                 self._set(cloud, name, identity, _changes(have, wanted))
@@ -237,7 +239,20 @@ class Quota(ResourceType):
 
     def _reset(self, cloud: CloudAPI, name: str, project_id: str) -> bool:
         api = _APIS[name]
-        return cloud.delete(api.service, api.path.format(project_id))
+        return remove(
+            cloud,
+            api.service,
+            api.path.format(project_id),
+            there=lambda: (
+                not _are_defaults(
+                    self._limits(cloud, name, project_id), self._defaults(cloud, name, project_id)
+                )
+            ),
+        )
+
+
+def _are_defaults(limits: Mapping[str, int], defaults: Mapping[str, int]) -> bool:
+    return all(defaults.get(limit, UNLIMITED) == value for limit, value in limits.items())
 
 
 def _changes(have: Mapping[str, int], wanted: Mapping[str, int]) -> dict[str, int]:

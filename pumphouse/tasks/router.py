@@ -228,8 +228,12 @@ class Router(NeutronType):
 
     def _remove_interface(self, cloud: CloudAPI, identity: str, body: Mapping[str, str]) -> None:
         path = f"{self.path}/{identity}/remove_router_interface"
-        with suppress(errors.NotFound):  # an earlier attempt removed it
-            once(lambda: cloud.put(self.service, path, dict(body)), lambda: None)
+
+        def put() -> None:
+            with suppress(errors.NotFound):  # an earlier attempt removed it
+                cloud.put(self.service, path, dict(body))
+
+        once(put, lambda: None)
 
 
 def _wanted(fields: Mapping[str, Any]) -> set[Interface]:

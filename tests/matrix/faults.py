@@ -107,6 +107,8 @@ SAMPLE = (
     Fails(RUN, "destination", "POST /compute/v2.1/servers", "drop-after"),
     Fails(RUN, "destination", "PUT /image/v2/images/{image_id}/file", "expired"),
     Fails(UNDO, "destination", "DELETE /compute/v2.1/servers/{server_id}", "403"),
+    Fails(UNDO, "destination", "DELETE /network/v2.0/quotas/{project_id}", "404"),
+    Fails(UNDO, "destination", "PUT /network/v2.0/routers/{router_id}/remove_router_interface", "drop-after"),
 )
 """What ``make test`` tries."""
 
