@@ -19,6 +19,7 @@ from flask.testing import FlaskClient
 
 from pumphouse import config
 from pumphouse.api.app import create_app
+from pumphouse.devcloud.client import Client
 from pumphouse.devcloud.fill import fill
 from pumphouse.service import Pumphouse
 
@@ -47,6 +48,44 @@ keystone_database = {cloud_pair.destination.keystone_database_url}
 """
     )
     return path
+
+
+@pytest.fixture
+def people(cloud_pair: Any, config_file: Path) -> dict[str, str]:
+    """Tokens of users of the source's Keystone, by their role; and a server that knows them."""
+    cloud = cloud_pair.source
+    with Client(cloud.url, username="admin", password=cloud.admin_password, project="admin") as admin:
+        roles = {one["name"]: one["id"] for one in admin.get("identity", "/roles")["roles"]}
+        project = admin.get("identity", "/projects?name=admin")["projects"][0]["id"]
+        for role in ("service", "operator", "stranger"):
+            if role not in roles:
+                made = admin.post("identity", "/roles", {"role": {"name": role}})
+                roles[role] = made["role"]["id"]
+        tokens = {}
+        for role in ("reader", "operator", "admin", "stranger", "service"):
+            body = {"user": {"name": f"api-{role}", "password": "a-password"}}
+            user = admin.post("identity", "/users", body)["user"]["id"]
+            admin.put("identity", f"/projects/{project}/users/{user}/roles/{roles[role]}")
+    for role in ("reader", "operator", "admin", "stranger"):
+        with Client(cloud.url, username=f"api-{role}", password="a-password", project="admin") as one:
+            one.get("identity", "/auth/catalog")
+            tokens[role] = one._token
+    text = config_file.read_text().replace("auth = none", "auth = keystone")
+    config_file.write_text(
+        f"""{text}
+[keystone_authtoken]
+auth_type = v3password
+auth_url = {cloud.url}/identity/v3
+www_authenticate_uri = {cloud.url}/identity/v3
+username = api-service
+password = a-password
+user_domain_id = default
+project_name = admin
+project_domain_id = default
+service_token_roles_required = true
+"""
+    )
+    return tokens
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from flask_openapi3.openapi import OpenAPI
 from prometheus_client import CollectorRegistry
 
 from pumphouse.api.app import create_app
+from pumphouse.api.auth.revoked import Revoked
 from pumphouse.api.auth.token import TokenLogin, pages, read_token
 from pumphouse.api.listen import Address, address_of
 from pumphouse.api.metrics import CloudMetrics
@@ -102,9 +103,10 @@ def _app(service: Pumphouse, hosts: Sequence[str], registry: CollectorRegistry |
                 from pumphouse.api.auth import keystone
 
                 policy = keystone.KeystonePolicy(options.policy_file)
-                pages_of_keystone = keystone.pages(service.config.files)
+                revoked = Revoked()
+                pages_of_keystone = keystone.pages(service.config.files, revoked)
                 app = create(login=keystone.KeystoneLogin(), policy=policy, blueprints=[pages_of_keystone])
-                keystone.guard(app, service.config.files)
+                keystone.guard(app, service.config.files, revoked)
             except ImportError as error:
                 raise BadConfig(
                     f"auth = keystone needs {error.name}", next_step="Install pumphouse[keystone]."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
-from serving import config_file, serve, service, wait_for  # noqa: F401 -- fixtures
+from serving import config_file, people, serve, service, wait_for  # noqa: F401 -- fixtures
 
 from pumphouse.model import Scope, ScopeKind
 from pumphouse.service.operations import WantedPlan

@@ -24,14 +24,19 @@ class Field:
 
 
 def form(
-    fields: Sequence[Field], *, hint: str, complaint: str = "", given: Mapping[str, str] | None = None
+    fields: Sequence[Field],
+    *,
+    hint: str,
+    complaint: str = "",
+    status: int = 403,
+    given: Mapping[str, str] | None = None,
 ) -> Response:
-    """The page; one that complains has the status 403, and what was given before, but for secrets."""
+    """The page; one that complains has this status, and what was given before, but for secrets."""
     shown = [
         one if one.secret else replace(one, value=(given or {}).get(one.name, one.value)) for one in fields
     ]
     text = render_template("login.html", fields=shown, hint=hint, complaint=complaint)
-    return make_response(text, 403 if complaint else 200)
+    return make_response(text, status if complaint else 200)
 
 
 def inside(where: str | None) -> str:

@@ -6,7 +6,9 @@ reads and no other site's page makes it send; whatever checks tokens then checks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,10 @@ from werkzeug.wrappers import Response
 
 from pumphouse.api.auth import User, same_origin_only
 from pumphouse.api.auth.form import Field, add_views, form, inside
+from pumphouse.api.auth.revoked import Revoked
 from pumphouse.errors import BadConfig
 
+LOG = logging.getLogger(__name__)
 GROUP = "keystone_authtoken"
 COOKIE = "pumphouse"
 _BY_COOKIE = "pumphouse.by_cookie"
@@ -75,10 +79,11 @@ class KeystonePolicy:
         return bool(self._enforcer.enforce(f"{self._prefix}{rule}", {}, credentials))
 
 
-def guard(app: Flask, files: Sequence[Path]) -> None:
+def guard(app: Flask, files: Sequence[Path], revoked: Revoked) -> None:
     """Let keystonemiddleware look at each request before the application does.
 
     :param files: where its options are, in the group ``keystone_authtoken``.
+    :param revoked: tokens that are no good any longer, whatever it remembers of them.
     """
     from keystonemiddleware.auth_token import AuthProtocol
 
@@ -90,16 +95,33 @@ def guard(app: Flask, files: Sequence[Path]) -> None:
             token = parse_cookie(environ).get(COOKIE)
             if token:
                 environ |= {"HTTP_X_AUTH_TOKEN": token, _BY_COOKIE: True}
-        found: Iterable[bytes] = checked(environ, start)
+        if environ.get("HTTP_X_AUTH_TOKEN") in revoked:
+            del environ["HTTP_X_AUTH_TOKEN"]
+        found: Iterable[bytes] = checked(environ, _relative(environ, start))
         return found
 
     app.wsgi_app = with_cookie  # type: ignore[assignment,method-assign]  # as Flask documents it
 
 
-def pages(files: Sequence[Path]) -> Blueprint:
-    """The page on which people log in, and the way out.
+def _relative(environ: dict[str, Any], start: Callable[..., Any]) -> Callable[..., Any]:
+    """Let redirections stay paths: the middleware makes URLs of them, with http where a proxy speaks TLS."""
+    here = f"{environ.get('wsgi.url_scheme')}://{environ.get('HTTP_HOST')}"
+
+    def begin(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+        told = [
+            (name, value.removeprefix(here) if name.lower() == "location" else value)
+            for name, value in headers
+        ]
+        return start(status, told, *rest)
+
+    return begin
+
+
+def pages(files: Sequence[Path], revoked: Revoked) -> Blueprint:
+    """The page on which people log in, and the way out, on which Keystone revokes their token.
 
     :param files: where Keystone's address is, in the group ``keystone_authtoken``.
+    :param revoked: where tokens are put that somebody has logged out with.
     """
     options = _options(files)
     addresses = ("auth_url", "www_authenticate_uri")
@@ -109,17 +131,36 @@ def pages(files: Sequence[Path]) -> Blueprint:
     verify = False if found.insecure else found.cafile or True
     blueprint = Blueprint("login", __name__)
 
+    @contextmanager
+    def keystone() -> Iterator[session.Session]:
+        with requests.Session() as connections:
+            yield session.Session(session=connections, verify=verify, timeout=_SECONDS)
+
     def token_of(given: dict[str, str]) -> str | None:
         password = v3.Password(
-            auth_url=found.auth_url or found.www_authenticate_uri,
+            auth_url=address(),
             username=given["user"],
             password=given["password"],
             user_domain_name=given["domain"],
             project_name=given["project"],
             project_domain_name=given["domain"],
         )
-        with requests.Session() as connections:
-            return password.get_token(session.Session(session=connections, verify=verify, timeout=_SECONDS))
+        with keystone() as connection:
+            return password.get_token(connection)
+
+    def address() -> str:
+        return str(found.auth_url or found.www_authenticate_uri or "").rstrip("/")
+
+    def revoke(token: str) -> None:
+        base = address() if address().endswith("v3") else f"{address()}/v3"
+        with keystone() as connection:
+            # Not logged: the headers hold the token.
+            connection.delete(
+                f"{base}/auth/tokens",
+                headers={"X-Auth-Token": token, "X-Subject-Token": token},
+                authenticated=False,
+                log=False,
+            )
 
     def show_login() -> Response:
         return form(_FIELDS, hint=_HINT)
@@ -139,7 +180,18 @@ def pages(files: Sequence[Path]) -> Blueprint:
         return response
 
     def log_out() -> Response:
+        same_origin_only(strictly=False)
+        token = request.cookies.get(COOKIE, "")
         response = redirect(url_for("login.show_login"), 303)
+        if token:
+            revoked.add(token)
+            try:
+                revoke(token)
+            except (exceptions.NotFound, exceptions.Unauthorized):
+                LOG.info("a token was not revoked: it had ended already")
+            except exceptions.ClientException as error:
+                LOG.warning("a token was not revoked: %s", type(error).__name__)
+                response = form(_FIELDS, hint=_HINT, complaint=_NOT_REVOKED, status=502)
         response.delete_cookie(COOKIE, httponly=True, samesite="Strict")
         return response
 
@@ -152,6 +204,10 @@ _FIELDS = (
     Field(name="password", label="Password", secret=True, autocomplete="current-password"),
     Field(name="project", label="Project"),
     Field(name="domain", label="Domain", value="Default"),
+)
+_NOT_REVOKED = (
+    "You are logged out here. Keystone could not be asked to revoke your token: elsewhere it is good until "
+    "it ends."
 )
 _HINT = "As in Keystone. What you may do follows from your roles in the project."
 

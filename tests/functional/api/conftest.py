@@ -1,3 +1,3 @@
 """The API on the demonstration's clouds: in this process, or served by one of its own."""
 
-from serving import client, config_file, serve, service, wait_for  # noqa: F401 -- fixtures
+from serving import client, config_file, people, serve, service, wait_for  # noqa: F401 -- fixtures

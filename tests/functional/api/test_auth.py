@@ -6,6 +6,7 @@ import re
 import stat
 
 import pytest
+import requests
 from serving import ask, make_plan
 
 from pumphouse import config
@@ -15,7 +16,6 @@ from pumphouse.api.auth.policy import RULES, list_rules
 from pumphouse.api.auth.token import TokenLogin, pages, read_token
 from pumphouse.api.run import _app
 from pumphouse.api.security import LOCAL_HOSTS
-from pumphouse.devcloud.client import Client
 from pumphouse.errors import BadConfig
 from pumphouse.service import Pumphouse
 
@@ -180,44 +180,6 @@ def test_who_did_what_is_an_event(client):
 
 
 @pytest.fixture
-def people(cloud_pair, config_file):
-    """Tokens of users of the source's Keystone, by their role; and a server that knows them."""
-    cloud = cloud_pair.source
-    with Client(cloud.url, username="admin", password=cloud.admin_password, project="admin") as admin:
-        roles = {one["name"]: one["id"] for one in admin.get("identity", "/roles")["roles"]}
-        project = admin.get("identity", "/projects?name=admin")["projects"][0]["id"]
-        for role in ("service", "operator", "stranger"):
-            if role not in roles:
-                made = admin.post("identity", "/roles", {"role": {"name": role}})
-                roles[role] = made["role"]["id"]
-        tokens = {}
-        for role in ("reader", "operator", "admin", "stranger", "service"):
-            body = {"user": {"name": f"api-{role}", "password": "a-password"}}
-            user = admin.post("identity", "/users", body)["user"]["id"]
-            admin.put("identity", f"/projects/{project}/users/{user}/roles/{roles[role]}")
-    for role in ("reader", "operator", "admin", "stranger"):
-        with Client(cloud.url, username=f"api-{role}", password="a-password", project="admin") as one:
-            one.get("identity", "/auth/catalog")
-            tokens[role] = one._token
-    text = config_file.read_text().replace("auth = none", "auth = keystone")
-    config_file.write_text(
-        f"""{text}
-[keystone_authtoken]
-auth_type = v3password
-auth_url = {cloud.url}/identity/v3
-www_authenticate_uri = {cloud.url}/identity/v3
-username = api-service
-password = a-password
-user_domain_id = default
-project_name = admin
-project_domain_id = default
-service_token_roles_required = true
-"""
-    )
-    return tokens
-
-
-@pytest.fixture
 def guarded(people, config_file):
     with Pumphouse.open(config.load([config_file])) as service:
         yield _app(service, ()).test_client()
@@ -258,11 +220,37 @@ def test_who_has_no_token_of_keystone_stays_outside(guarded, headers):
     assert guarded.get("/healthz").status_code == 200
 
 
-def test_a_browser_logs_in_with_name_and_password(guarded, people):
+def known_to_keystone(cloud, token):
+    """Whether a token is still good."""
+    url = f"{cloud.url}/identity/v3/auth/catalog"
+    return requests.get(url, headers={"X-Auth-Token": token}, timeout=30).status_code == 200
+
+
+def test_who_logs_out_while_keystone_is_away_is_told_that_the_token_lives_on(guarded, people, cloud_pair):
+    given = {"user": "api-reader", "password": "a-password", "project": "admin", "domain": "Default"}
+    guarded.post("/login", data=given)
+    token = guarded.get_cookie("pumphouse").value
+    cloud_pair.source.faults.add("status", method="DELETE", path="*/auth/tokens", code=503, times=0)
+    out = guarded.post("/logout")
+    assert out.status_code == 502
+    assert "could not be asked to revoke" in out.text
+    assert 'action="/login"' in out.text
+    assert guarded.get_cookie("pumphouse") is None
+    assert guarded.get("/v1/clouds", headers={"X-Auth-Token": token}).status_code == 401
+    assert known_to_keystone(cloud_pair.source, token)
+
+
+def test_who_logs_out_with_a_token_that_has_ended_is_out(guarded, people):
+    guarded.set_cookie("pumphouse", "no-such-token")
+    out = guarded.post("/logout")
+    assert (out.status_code, out.headers["Location"]) == (303, "/login")
+
+
+def test_a_browser_logs_in_with_name_and_password(guarded, people, cloud_pair):
     page = {"Accept": "text/html"}
     asked = guarded.get("/clouds", headers=page)
     assert asked.status_code == 303
-    assert asked.headers["Location"].endswith("/login?next=/clouds")
+    assert asked.headers["Location"] == "/login?next=/clouds"
     assert "User name" in guarded.get("/login").text
     given = {"user": "api-reader", "password": "wrong", "project": "admin", "domain": "Default"}
     refused = guarded.post("/login?next=/clouds", data=given)
@@ -274,7 +262,7 @@ def test_a_browser_logs_in_with_name_and_password(guarded, people):
 
     answer = guarded.post("/login?next=/clouds", data=given | {"password": "a-password"})
     assert answer.status_code == 303
-    assert answer.headers["Location"].endswith("/clouds")
+    assert answer.headers["Location"] == "/clouds"
     cookie = answer.headers["Set-Cookie"]
     assert all(word in cookie for word in ("HttpOnly", "SameSite=Strict", "Path=/"))
     assert "Max-Age" not in cookie
@@ -284,8 +272,14 @@ def test_a_browser_logs_in_with_name_and_password(guarded, people):
     ours = {"Sec-Fetch-Site": "same-origin"}
     assert guarded.post("/v1/plans", json=SCOPE, headers=ours).status_code == 403
     assert "New migration" not in guarded.get("/", headers=page).text
-    guarded.post("/logout")
+    token = guarded.get_cookie("pumphouse").value
+    assert guarded.post("/logout", headers=foreign).status_code == 403
+    out = guarded.post("/logout", headers=ours)
+    assert (out.status_code, out.headers["Location"]) == (303, "/login")
     assert guarded.get("/clouds", headers=page).status_code == 303
+    # Neither here, where it was good a moment ago, nor in Keystone it is worth anything now.
+    assert guarded.get("/v1/clouds", headers={"X-Auth-Token": token}).status_code == 401
+    assert not known_to_keystone(cloud_pair.source, token)
 
     guarded.post("/login", data=given | {"user": "api-operator", "password": "a-password"})
     assert "New migration" in guarded.get("/", headers=page).text
