@@ -27,6 +27,7 @@ SERVERS = COMPUTE.table(
     indexes=("project_id", "name", "host"),
     label=("name",),
     volatile=("host", "launched_at", "reservation_id", "terminated_at"),
+    outlives={"image_id": "images"},
 )
 
 DISKS = "disks"

@@ -37,7 +37,7 @@ def snapshot(cloud: DevCloud, *, raw: bool) -> State:
     Called under the lock.
     """
     shown = {name: table for name, table in sorted(cloud.tables.items()) if not table.spec.hidden}
-    symbols = {} if raw else _symbols(shown)
+    symbols = {} if raw else _symbols(shown) | _gone(shown)
     tables: State = {}
     for name, table in shown.items():
         rows = [_plain(row) if raw else _replace(_stable(table, row), symbols) for row in table]
@@ -124,6 +124,17 @@ def _symbols(tables: Mapping[str, Table]) -> dict[str, str]:
             for number, row_id in enumerate(sorted(group, key=lambda one: colours[one]), start=1):
                 symbols[row_id] = f"{label}#{number}"
     return symbols
+
+
+def _gone(tables: Mapping[str, Table]) -> dict[str, str]:
+    """One symbol for all ids of what has been removed, though rows of another table still name it."""
+    return {
+        row[field]: f"{other}:gone"
+        for table in tables.values()
+        for field, other in table.spec.outlives.items()
+        for row in table
+        if row[field] and row[field] not in tables[other]
+    }
 
 
 def _named(row_id: str, label: str, labels: Mapping[str, str]) -> str:

@@ -66,7 +66,8 @@ class TableSpec:
     ``key`` gives a row's key (its ``id`` unless told otherwise); ``indexes`` are the fields that
     :meth:`Table.find` and :meth:`Table.page` can select by. For ``/_devcloud/state``: ``label`` names the
     fields that make a row's symbolic name, ``volatile`` the fields left out, ``chosen`` the fields of a row
-    whose values the cloud itself chose at random, ``hidden`` leaves the whole table out.
+    whose values the cloud itself chose at random, ``outlives`` the fields with ids of another table, by name,
+    whose row may be gone, ``hidden`` leaves the whole table out.
     """
 
     name: str
@@ -75,6 +76,7 @@ class TableSpec:
     label: Sequence[str] = ("name",)
     volatile: Sequence[str] = ()
     chosen: Callable[[Row], Sequence[str]] = lambda _row: ()
+    outlives: Mapping[str, str] = field(default_factory=dict)
     hidden: bool = False
 
 

@@ -183,7 +183,7 @@ class Pair:
         )
         (self._directory / "pumphouse.conf").write_text(
             f"[store]\nurl = sqlite:///{self._store}/pumphouse.db\n"
-            f"[engine]\npoll_interval = 0.02\n{databases}"
+            f"[engine]\npoll_interval = 0.02\n[migration]\ndisk_mode = auto\n{databases}"
         )
         self.environment = {
             "HOME": str(home),

@@ -16,8 +16,10 @@ from pumphouse.devcloud.fill import add_image, add_network
 PASSWORD = "ann's own password"
 DATA = {"data": b"tables" * 4096, "dump": b"last night" * 4096}
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFVXm1V4ltDOF2TEf+1kT5s19YutYgZ0ryPzVtgO0MUD ann@shop.example"
-_SERVERS = ("web", "batch", "spare")
-"""With everything, its volume too; suspended for its move, and locked; found stopped."""
+_SERVERS = ("web", "batch", "spare", "kept")
+"""With everything; suspended for its move, and locked; found stopped; with data on its root disk."""
+WRITTEN = b"since it was built" * 4096
+"""What is on the root disk of the last. Those of the others are disposable."""
 
 
 def fill_source(cloud: DevCloud) -> None:
@@ -165,15 +167,20 @@ def _servers(cloud: DevCloud, ann: Client, ports: Mapping[str, str], common: Map
     group = ann.post("compute", "/os-server-groups", {"server_group": body})["server_group"]["id"]
     volumes = {name: _volume(cloud, ann, name) for name in DATA}
     ann.post("volume", f"/volumes/{volumes['dump']}/action", {"os-update_readonly_flag": {"readonly": True}})
-    extra = {"key_name": "laptop", "metadata": {"tier": "web"}, "tags": ["web"]}
+    disposable = {"pumphouse_disk": "disposable"}
+    extra = {"key_name": "laptop", "metadata": {"tier": "web", **disposable}, "tags": ["web"]}
     extra["user_data"] = base64.b64encode(b"#cloud-config\n").decode()
     servers = {}
     for name, port in ports.items():
-        body = {"name": name, "networks": [{"port": port}], **common, **(extra if name == "web" else {})}
+        body = {"name": name, "networks": [{"port": port}], **common}
+        if name != "kept":
+            body |= {"metadata": disposable} | (extra if name == "web" else {})
         request = {"server": body} | ({"os:scheduler_hints": {"group": group}} if name == "web" else {})
         servers[name] = f"/servers/{ann.post('compute', '/servers', request)['server']['id']}"
     for path in servers.values():
         ann.wait("compute", path, lambda seen: seen["server"]["status"] == "ACTIVE")
+    with cloud.files.path("disks", servers["kept"].rpartition("/")[2]).open("r+b") as file:
+        file.write(WRITTEN)
     attachment = {"volumeAttachment": {"volumeId": volumes["data"]}}
     ann.post("compute", f"{servers['web']}/os-volume_attachments", attachment)
     ann.wait("volume", f"/volumes/{volumes['data']}", lambda seen: seen["volume"]["status"] == "in-use")

@@ -123,3 +123,24 @@ def test_a_project_is_named_by_its_domains_name(cloud, conn):
     conn.identity.create_project(name="shop", domain_id=domain.id)
     (shop,) = [row for row in cloud.state()["tables"]["projects"] if row["name"] == "shop"]
     assert shop["id"] == "projects:domains:corp/shop"
+
+
+def test_an_image_that_is_gone_is_the_same_whichever_it_was(make_cloud, write_clouds_yaml):
+    """A server goes on naming the image of which it was built."""
+    import openstack
+
+    clouds = {name: make_cloud(name, seed=number) for number, name in enumerate("ab")}
+    write_clouds_yaml(**clouds)
+    for name in clouds:
+        with openstack.connect(cloud=name) as conn:
+            image = populate(conn)
+            flavor = conn.compute.create_flavor(name="tiny", ram=64, vcpus=1, disk=1)
+            server = conn.compute.create_server(
+                name="web", flavor_id=flavor.id, image_id=image.id, networks="none"
+            )
+            conn.compute.wait_for_server(server, interval=0.05)
+            assert clouds[name].state()["tables"]["servers"][0]["image_id"] == "images:cirros"
+            conn.image.delete_image(image)
+    states = [cloud.state()["tables"]["servers"] for cloud in clouds.values()]
+    assert [one["image_id"] for one in states[0]] == ["images:gone"]
+    assert states[0] == states[1]
