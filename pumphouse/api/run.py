@@ -18,6 +18,7 @@ from pumphouse.api.metrics import CloudMetrics
 from pumphouse.api.security import LOCAL_HOSTS
 from pumphouse.api.server import Server
 from pumphouse.api.stream import feed_of
+from pumphouse.api.tls import Certificate
 from pumphouse.config import Auth, Config
 from pumphouse.errors import BadConfig
 from pumphouse.service import Pumphouse
@@ -71,6 +72,7 @@ def serve(config: Config, *, say: Callable[[str], None], secrets: bool) -> None:
     hosts = list(config.api.hosts)
     if address.local and address.path is None:
         hosts += [*LOCAL_HOSTS, address.host]
+    certificate = Certificate.of(config.api.tls_certificate, config.api.tls_key)
     # What is wrong is told here, in a line; the process that serves would only fail to start.
     with Pumphouse.open(config) as service:
         service.store.events.last()
@@ -83,8 +85,7 @@ def serve(config: Config, *, say: Callable[[str], None], secrets: bool) -> None:
         lambda: Host(config, hosts=hosts),
         listener=listener,
         followers=config.api.followers,
-        certificate=config.api.tls_certificate,
-        key=config.api.tls_key,
+        certificate=certificate,
     ).run()
 
 

@@ -16,6 +16,8 @@ from typing import Any, Protocol
 from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import ThreadWorker
 
+from pumphouse.api.tls import Certificate
+
 THREADS_BESIDES = 24
 """For requests that are answered at once, besides those that follow events."""
 STOP_SECONDS = 60
@@ -39,7 +41,7 @@ class Server(BaseApplication):
 
     :param listener: the socket that listens; the server's own from here on.
     :param followers: how many may follow events at once.
-    :param certificate: a file; with it, TLS is spoken. ``key`` is its key's, if that is in another.
+    :param certificate: with it, TLS is spoken, and nothing else.
     """
 
     def __init__(
@@ -48,12 +50,13 @@ class Server(BaseApplication):
         *,
         listener: socket.socket,
         followers: int,
-        certificate: str = "",
-        key: str = "",
+        certificate: Certificate | None = None,
     ) -> None:
         self._start = start
         self._listener = listener
-        self._tls = {"certfile": certificate, "keyfile": key or None} if certificate else {}
+        self._tls = (
+            {"certfile": str(certificate.path), "keyfile": str(certificate.key)} if certificate else {}
+        )
         self._threads = followers + THREADS_BESIDES
         self.hosted: Hosted | None = None
         super().__init__()

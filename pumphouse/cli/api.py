@@ -38,6 +38,16 @@ class Api(Command):
             choices=["none", "token", "keystone"],
             help="how it knows who asks (default: as configured)",
         )
+        parser.add_argument(
+            "--tls-certificate",
+            metavar="FILE",
+            help="speak TLS with the certificate (PEM) in this file (default: as configured)",
+        )
+        parser.add_argument(
+            "--tls-key",
+            metavar="FILE",
+            help="the certificate's key (PEM), if it is in a file of its own (default: as configured)",
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
@@ -45,7 +55,12 @@ class Api(Command):
         from pumphouse.config import Auth
 
         config = self.app.config()
-        given = {"listen": parsed_args.listen, "auth": parsed_args.auth and Auth(parsed_args.auth)}
+        given = {
+            "listen": parsed_args.listen,
+            "auth": parsed_args.auth and Auth(parsed_args.auth),
+            "tls_certificate": parsed_args.tls_certificate,
+            "tls_key": parsed_args.tls_key,
+        }
         config = replace(config, api=replace(config.api, **{name: one for name, one in given.items() if one}))
         serve(config, say=self._say_at_once, secrets=self.app.stdout.isatty())
         return 0

@@ -39,7 +39,8 @@ class Transport:
     ) -> None:
         self._url = url.rstrip("/")
         self._session = requests.Session()
-        self._session.verify = verify
+        # With each request, as requests prefers its environment's REQUESTS_CA_BUNDLE to what a session says.
+        self._always = {"timeout": _TIMEOUT, "verify": verify}
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
         if keystone_token:
@@ -52,7 +53,7 @@ class Transport:
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
         """One request. Raises Unavailable, or the error that the server has."""
         try:
-            answer = self._session.request(method, f"{self._url}/v1{path}", **{"timeout": _TIMEOUT} | options)
+            answer = self._session.request(method, f"{self._url}/v1{path}", **self._always | options)
         except requests.RequestException as error:
             raise errors.Unavailable(f"the API does not answer: {error}") from error
         if not answer.ok:

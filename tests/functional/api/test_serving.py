@@ -6,6 +6,7 @@ import http.client
 import signal
 import socket
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ import requests
 from pumphouse import config
 from pumphouse.api.listen import Address
 from pumphouse.api.run import serve as run_api
+from pumphouse.api.tls import Certificate
+from pumphouse.client import Client
 from pumphouse.errors import BadConfig
 
 
@@ -39,6 +42,61 @@ def test_it_serves_on_a_unix_socket_for_its_owner_alone(serve, tmp_path):
     connection.request("GET", "/healthz")
     assert connection.getresponse().status == 200
     connection.close()
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate of its own making, and its key."""
+    path, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    make = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+    words = [*make.split(), "-keyout", str(key), "-out", str(path)]
+    subprocess.run(words, check=True, capture_output=True)
+    return path, key
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["two files", "one file"])
+def test_it_speaks_tls_and_nothing_else(serve, certificate, config_file, tmp_path, together):
+    path, key = certificate
+    if together:
+        path.write_text(path.read_text() + key.read_text())
+    options = f"auth = token\ntoken_file = {tmp_path}/token"
+    config_file.write_text(config_file.read_text().replace("auth = none", options))
+    served = serve("--tls-certificate", str(path), *([] if together else ["--tls-key", str(key)]))
+    assert served.url.startswith("https://127.0.0.1:")
+    with pytest.raises(requests.exceptions.SSLError):
+        requests.get(f"{served.url}/readyz", timeout=30)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"http{served.url.removeprefix('https')}/readyz", timeout=30)
+    token = (tmp_path / "token").read_text().strip()
+    with Client(served.url, token=token, verify=str(path)) as api:
+        assert [one.name for one in api.clouds()] == ["destination", "source"]
+        migration = api.migrate("tenant", "lab")
+        assert {event.kind for event in api.follow(migration.id)} >= {"migration_changed", "step_changed"}
+    login = requests.get(
+        f"{served.url}/login", params={"token": token}, verify=str(path), allow_redirects=False, timeout=30
+    )
+    assert (login.status_code, login.headers["Location"]) == (303, "/")
+    assert "Secure" in login.headers["Set-Cookie"]
+    assert served.stop() == 0
+
+
+def test_what_cannot_be_used_for_tls_is_told_at_the_start(certificate, tmp_path):
+    path, key = certificate
+    wrong, locked = tmp_path / "wrong.pem", tmp_path / "locked.pem"
+    wrong.write_text("no certificate")
+    make = f"openssl rsa -aes128 -passout pass:secret -in {key} -out {locked}"
+    subprocess.run(make.split(), check=True, capture_output=True)
+    assert Certificate.of("", "") is None
+    assert Certificate.of(str(path), str(key)) == Certificate(path=path, key=key)
+    for given, why in (
+        (("", str(key)), "tls_certificate is not"),
+        ((str(tmp_path / "none.pem"), str(key)), "No such file"),
+        ((str(wrong), str(key)), "no certificate with its key"),
+        ((str(path), ""), "no certificate with its key"),
+        ((str(path), str(locked)), "no certificate with its key"),
+    ):
+        with pytest.raises(BadConfig, match=why):
+            Certificate.of(*given)
 
 
 def test_a_second_one_at_the_same_place_is_refused(serve, config_file, tmp_path):
