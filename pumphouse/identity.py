@@ -104,6 +104,17 @@ class TaggedKeystoneType(KeystoneType):
             changed = {**changed, "tags": self._tags(changed["tags"], want)}
         super().update(cloud, identity, want, changed)
 
+    def unmark(self, cloud: CloudAPI, identity: str) -> None:
+        """PATCH of the other tags; what is immutable is so again afterwards."""
+        there = self.show(cloud, identity, project_id=None)
+        if there is None or there.made_from is None:
+            return
+        self.release(cloud, identity)
+        self.update_body(cloud, identity, {"tags": list(there.fields["tags"])})
+        options = there.fields.get("options") or {}
+        if options.get(IMMUTABLE):
+            self.update_body(cloud, identity, {"options": {IMMUTABLE: True}})
+
     def _tags(self, tags: Iterable[str], want: Want) -> list[str]:
         return sorted({*tags, f"{MARKER_TAG}{want.marker}"})
 

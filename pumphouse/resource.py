@@ -284,6 +284,9 @@ class ResourceType(ABC):
         """Change the given fields of an existing resource."""
         raise TypeError(f"{self.name} cannot be changed")
 
+    def unmark(self, cloud: CloudAPI, identity: str) -> None:
+        """Take the marker off, where it stays after the creation. Fine if there is none."""
+
     @abstractmethod
     def delete(self, cloud: CloudAPI, identity: str) -> bool:
         """Remove it. False if it was already gone. Returns when it is gone or going."""

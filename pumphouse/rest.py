@@ -142,6 +142,13 @@ class NeutronType(RestType):
         if self.described:
             self.update(cloud, identity, want, {"description": want.fields["description"]})
 
+    def unmark(self, cloud: CloudAPI, identity: str) -> None:
+        """Set the other tags."""
+        there = self.show(cloud, identity, project_id=None)
+        if there is not None and there.made_from is not None:
+            tags = list(there.fields.get("tags", ()))
+            cloud.put(self.service, f"{self.path}/{identity}/tags", {"tags": tags})
+
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
         """By marker; else, unless it was described, the unmarked one of the same project and identity."""
         params = {"project_id": want.project_id} if want.project_id else {}

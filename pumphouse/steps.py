@@ -23,6 +23,8 @@ from pumphouse.resource import ResourceType, Want
 
 T = TypeVar("T")
 
+LEFT_AT = "left_at"
+"""In the journal of what has moved: when the source's one was changed last, by the source's own clock."""
 USE = "use"
 """The step, and the unit, of entries that say what other migrations made and this one relies on."""
 

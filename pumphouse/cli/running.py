@@ -97,7 +97,8 @@ def conclude(command: Base, out: TextIO, service: Pumphouse, migration: Migratio
 
 def what_next(migration: MigrationRecord) -> tuple[tuple[str, str], ...]:
     """The commands that make sense in its state, each with what it is for."""
-    return _NEXT.get(str(migration.state), _LOOK)
+    found = _NEXT.get(str(migration.state), _LOOK)
+    return tuple(one for one in found if not (migration.finalized and one[0] == "rollback"))
 
 
 def outcome(migration: MigrationRecord) -> str:

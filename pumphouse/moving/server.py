@@ -1,7 +1,7 @@
 """The steps that move a server: quieten it, make it anew, prove it, bring it to its state, switch it off.
 
 Everything that a server needs is there before the first of them, so that its downtime holds only what must
-be in it. The source's server is never deleted. When a step fails, the undo of those before it, newest first,
+be in it. No step deletes the source's server. When a step fails, the undo of those before it, newest first,
 removes the destination's half and brings the source's back to the state in which it was found.
 
 An administrator's requests pass a lock, so a locked server keeps its lock all the way.
@@ -22,7 +22,7 @@ from pumphouse.model import Action, Side
 from pumphouse.moving.carrier import same_data
 from pumphouse.moving.root_disk import travels_as
 from pumphouse.resource import Want
-from pumphouse.steps import Step, Verify
+from pumphouse.steps import LEFT_AT, Step, Verify
 
 UP_TO = "2.96"
 QUIET = frozenset({"SHUTOFF", "SUSPENDED", "PAUSED", "SHELVED", "SHELVED_OFFLOADED"})
@@ -280,7 +280,7 @@ class Settle(ServerStep):
 
 
 class ShutDown(ServerStep):
-    """Switch the source's server off for good; it is not deleted."""
+    """Switch the source's server off; it is not deleted."""
 
     name = "shut_down"
     doing = "shuts it down on the source"
@@ -300,7 +300,17 @@ class ShutDown(ServerStep):
         if status == "ACTIVE":
             self.act(Side.SOURCE, identity, "os-stop")
         self.context.journal.made(entry, identity)
-        return self.until(Side.SOURCE, identity, {"SHUTOFF", "SHELVED", "SHELVED_OFFLOADED"})
+        wait = self.until(Side.SOURCE, identity, {"SHUTOFF", "SHELVED", "SHELVED_OFFLOADED"})
+
+        def poll() -> Any:
+            state = wait.poll()
+            if state is not PENDING:
+                # By this it is known later whether somebody has used it since.
+                detail = {**entry.detail, LEFT_AT: self.here().get("updated")}
+                self.context.journal.made(entry, identity, detail=detail)
+            return state
+
+        return Deferred(poll=poll, describe=wait.describe, interval=wait.interval, timeout=wait.timeout)
 
     def undo(self, entry: JournalEntry) -> None:
         """Nothing yet: the undo of quiescing wakes it, once the destination's server is gone.

@@ -20,7 +20,7 @@ from pumphouse.model import Action, Side
 from pumphouse.moving.carrier import CleanUp, Temporary, ToImage, Transfer, carrier_there, same_data
 from pumphouse.moving.root_disk import ROOT_OF, image_of_server
 from pumphouse.resource import Want
-from pumphouse.steps import Create, Step, Verify, once
+from pumphouse.steps import LEFT_AT, Create, Step, Verify, once
 
 _BUSY = frozenset({"creating", "deleting", "uploading", "downloading"})
 """States of a snapshot or a volume that pass, and in which it cannot be removed."""
@@ -251,6 +251,20 @@ class CleanUpVolume(CleanUp):
     """Remove all copies but the destination's volume."""
 
     makers = (Transfer, Export, Clone, Snapshot)
+
+    def run(self) -> Any:
+        """Nothing."""
+        super().run()
+        self._remember()
+
+    def _remember(self) -> None:
+        """Write down when the source's was changed last: so it is known later whether it was used since."""
+        if not self.moves or self.item.resource.facts.get(ROOT_OF):
+            return  # what is part of a server has no volume there
+        for entry in self.context.journal.open_entries(self.item.ref, Create.name):
+            body = self.context.source.get(Service.VOLUME, f"/volumes/{self.item.ref.id}")["volume"]
+            detail = {**entry.detail, LEFT_AT: body.get("updated_at")}
+            self.context.journal.made(entry, self.destination_id(), detail=detail)
 
 
 def _status(cloud: CloudAPI, kind: str, identity: str) -> str | None:

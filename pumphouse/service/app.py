@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pumphouse.registry import Registry
     from pumphouse.report.model import Report
     from pumphouse.service.feed import Feed
+    from pumphouse.service.finalizing import Candidate, Part
     from pumphouse.service.migrating import Migrating
     from pumphouse.service.moved import History, Moved
     from pumphouse.service.operations import Operations
@@ -333,6 +334,26 @@ class Pumphouse:
     ) -> MigrationRecord:
         """Take back everything that a migration did, on both clouds."""
         return self._migrating(migration_id, jobs, listener, control).roll_back()
+
+    def finalizable(self, migration_id: str, parts: Collection[Part] | None = None) -> list[Candidate]:
+        """What of a migration could be finalised, and what must stay and why. Changes nothing.
+
+        :param parts: only these; None is all.
+        :raises pumphouse.errors.WrongState: it has not succeeded, wholly or in part.
+        """
+        from pumphouse.service.finalizing import Finalizing, Part
+
+        work = self._migrating(migration_id, None, None, None)
+        return Finalizing(work).candidates(set(Part) if parts is None else parts)
+
+    def finalize(self, migration_id: str, wanted: Sequence[Candidate]) -> list[str]:
+        """Remove for good what :meth:`finalizable` has told; what could not be removed, in words.
+
+        :raises pumphouse.errors.MigrationBusy: another process is at work on it.
+        """
+        from pumphouse.service.finalizing import Finalizing
+
+        return Finalizing(self._migrating(migration_id, None, None, None)).remove(wanted)
 
     def feed(self, form: Callable[[EventRecord], bytes]) -> Feed:
         """All events as they come, for any number of followers. Close it before this.

@@ -19,16 +19,17 @@ from pumphouse.engine.run import Run
 from pumphouse.engine.scheduler import Outcome
 from pumphouse.engine.workplace import OUTSIDE, Workplace
 from pumphouse.events import Event, Listener, MigrationChanged
-from pumphouse.inventory.collect import complete
-from pumphouse.plan import overrides
 from pumphouse.plan.document import Plan
+from pumphouse.registry import Registry
 from pumphouse.report.make import make_report
 from pumphouse.report.model import Report
 from pumphouse.service import reading
 from pumphouse.service.passwords import passwords
 from pumphouse.service.plans import load_plan, merge
+from pumphouse.service.proving import Sides, read_sides
 from pumphouse.store.migrations import MigrationRecord, Request
 from pumphouse.store.names import EARLIER_PLANS
+from pumphouse.store.opening import Store
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import MigrationState, UnitState
 from pumphouse.store.writer import EventWriter
@@ -183,27 +184,41 @@ class Migrating:
         return self._end(place, MigrationState.CANCELLED, reason)
 
     def _prove(self, plan: Plan, source: Cloud, destination: Cloud, progress: reading.Progress) -> Report:
-        here, there = reading.read_both(
-            source,
-            destination,
-            self._app.registry,
-            scope=plan.scope,
-            overrides=overrides.parse(plan.overrides, self._app.registry, where="the plan"),
-            progress=progress,
-        )
-        known = self._store.ids.all(plan.source, plan.destination)
-        ids = {ref: record.destination_id for ref, record in known.items()}
-        counterparts = ((one.ref, ids.get(one.ref) or one.destination_id) for one in plan.resources)
-        complete(source, self._app.registry, here, plan.by_ref)
-        complete(
-            destination, self._app.registry, there, [ref._replace(id=one) for ref, one in counterparts if one]
-        )
-        report = make_report(
+        report = self.report_of(read_sides(self._app, plan, source, destination, progress))
+        self._store.migrations.set_report(self._record.id, report.to_dict())
+        return report
+
+    # -- what finalising needs
+
+    @property
+    def record(self) -> MigrationRecord:
+        """The migration, as it was when this work on it began."""
+        return self._record
+
+    @property
+    def store(self) -> Store:
+        """The application's."""
+        return self._store
+
+    @property
+    def registry(self) -> Registry:
+        """The application's."""
+        return self._app.registry
+
+    def sides(self) -> Sides:
+        """What all its plans wanted, and what both clouds hold now."""
+        plan, clouds = merge(self._plans()), self._app.clouds
+        source, destination = clouds.open(plan.source), clouds.open(plan.destination)
+        return read_sides(self._app, plan, source, destination, reading.quiet)
+
+    def report_of(self, sides: Sides) -> Report:
+        """The comparison of both sides; it is not kept."""
+        return make_report(
             self._record.id,
-            plan,
-            source=here,
-            destination=there,
-            ids=ids,
+            sides.plan,
+            source=sides.here,
+            destination=sides.there,
+            ids=sides.ids,
             registry=self._app.registry,
             events=self._all_events(),
             left=[
@@ -212,18 +227,30 @@ class Migrating:
                 if entry.state is JournalState.LEFT
             ],
         )
-        self._store.migrations.set_report(self._record.id, report.to_dict())
-        return report
+
+    @contextmanager
+    def have(self) -> Iterator[Workplace]:
+        """Have the migration, in the state in which it is."""
+        with self._at_work(None) as place:
+            yield place
 
     # -- around the work
 
-    @contextmanager
-    def _at_work(self, state: MigrationState, *, plan: Plan | None = None) -> Iterator[Workplace]:
-        """Have the migration, keep the claim alive, and let go of it at the end, whatever comes."""
-        migrations, record = self._store.migrations, self._record
-        plans = [
+    def _plans(self) -> list[Plan]:
+        """Its plans, newest first."""
+        record = self._record
+        return [
             load_plan(self._store, one) for one in (record.plan_id, *record.options.get(EARLIER_PLANS, ()))
         ]
+
+    @contextmanager
+    def _at_work(self, state: MigrationState | None, *, plan: Plan | None = None) -> Iterator[Workplace]:
+        """Have the migration, keep the claim alive, and let go of it at the end, whatever comes.
+
+        :param state: its state meanwhile; None is the one in which it is.
+        """
+        migrations, record = self._store.migrations, self._record
+        plans = self._plans()
         clouds = self._app.clouds
         source, destination = clouds.open(record.source), clouds.open(record.destination)
         epoch = migrations.take(record.id, Owner.this_process(), fulfils=self._fulfils)
@@ -231,7 +258,8 @@ class Migrating:
             if plan is not None:
                 record = migrations.set_plan(record.id, plan.id, epoch=epoch)
                 plans = [plan, *plans]
-            record = migrations.set_state(record.id, state, epoch=epoch)
+            if state is not None:
+                record = migrations.set_state(record.id, state, epoch=epoch)
             writer = self._writer = EventWriter(self._store.events)
             with writer, Heart(migrations, record.id, epoch, self._control):
                 place = Workplace(
@@ -261,8 +289,9 @@ class Migrating:
                         ),
                     ),
                 )
-                place.emit(MigrationChanged(migration=record.id, state=str(state)))
-                writer.flush()  # a resume must see which way it was going
+                if state is not None:
+                    place.emit(MigrationChanged(migration=record.id, state=str(state)))
+                    writer.flush()  # a resume must see which way it was going
                 yield place
         finally:
             migrations.release(record.id, epoch)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from pumphouse.errors import Fenced, KeyReused, MigrationBusy, WrongState
 from pumphouse.store.database import Database, retried
 from pumphouse.store.models import MigrationRow, PlanRow
-from pumphouse.store.names import EARLIER_PLANS, find_id, following, new_id
+from pumphouse.store.names import EARLIER_PLANS, FINALIZED, find_id, following, new_id
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import ALLOWED, MigrationState
 
@@ -55,6 +55,11 @@ class MigrationRecord:
     wanted_at: datetime | None
     reason: str
     summary: Mapping[str, Any] | None
+
+    @property
+    def finalized(self) -> bool:
+        """Whether something of it was finalised, so that it cannot be taken back."""
+        return FINALIZED in self.options
 
     def at_work(self, now: datetime) -> bool:
         """Whether a living process is at work on it."""
@@ -194,6 +199,8 @@ class Migrations:
         with Session(self._database.writer) as session, session.begin():
             row = locked_row(session, find_row(session, id).id)
             _check_epoch(row, epoch)
+            if state is MigrationState.ROLLING_BACK:
+                refuse_if_finalized(row)
             now = MigrationState(row.state)
             if (expect is not None and now not in expect) or (now is not state and state not in ALLOWED[now]):
                 raise WrongState(
@@ -219,6 +226,15 @@ class Migrations:
             plans = [row.plan_id, *row.options.get(EARLIER_PLANS, ())]
             row.options = {**row.options, EARLIER_PLANS: plans}
             row.plan_id = plan_id
+            return record_of(row)
+
+    @retried
+    def finalize(self, id: str, *, epoch: int) -> MigrationRecord:
+        """Write that it cannot be taken back from now on. Raises Fenced."""
+        with Session(self._database.writer) as session, session.begin():
+            row = locked_row(session, find_row(session, id).id)
+            _check_epoch(row, epoch)
+            row.options = {FINALIZED: datetime.now(UTC).isoformat(), **row.options}
             return record_of(row)
 
     # -- the process at work
@@ -408,6 +424,16 @@ def _refuse_if_unfinished(other: MigrationRow, wanted: MigrationRow) -> None:
             f"migration {other.id} of the same ({', '.join(shared)}) has not ended: it is {state}",
             next_step=f"Go on with: pumphouse migration resume {other.id}; or take it back with: "
             f"pumphouse migration rollback {other.id}",
+        )
+
+
+def refuse_if_finalized(row: MigrationRow) -> None:
+    """Raise WrongState for a migration that cannot be taken back any longer."""
+    if FINALIZED in row.options:
+        raise WrongState(
+            f"migration {row.id} was finalised ({row.options[FINALIZED][:19]}Z), so it cannot be rolled back",
+            next_step="What was removed then is not there any longer; see it with: "
+            f"pumphouse migration events {row.id}",
         )
 
 

@@ -15,6 +15,8 @@ from pumphouse.store.models import MigrationRow, OperationRow, PlanRow
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
 """Without those that look alike: 0 and o, 1, i and l."""
 LAST = "last"
+FINALIZED = "finalized"
+"""The option that tells when something of a migration was first finalised: it cannot be taken back since."""
 EARLIER_PLANS = "earlier_plans"
 """The option that lists the plans of a migration's earlier tries, newest first."""
 

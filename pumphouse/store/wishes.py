@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from pumphouse.errors import MigrationBusy, WrongState
 from pumphouse.store.database import Database, retried
-from pumphouse.store.migrations import MigrationRecord, find_row, locked_row, record_of
+from pumphouse.store.migrations import MigrationRecord, find_row, locked_row, record_of, refuse_if_finalized
 from pumphouse.store.models import MigrationRow
 from pumphouse.store.states import MigrationState
 
@@ -82,6 +82,8 @@ class Wishes:
                     f"migration {row.id} is {row.state}, and {record.owner} is at work on it",
                     next_step="Pause it first, or wait until it ends.",
                 )
+            if what is Wish.ROLLBACK:
+                refuse_if_finalized(row)
             if record.state not in ALLOWED[what]:
                 raise WrongState(
                     f"migration {row.id} is {row.state}, which allows no {_NOUNS[what]}",

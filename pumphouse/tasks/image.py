@@ -294,6 +294,11 @@ class Image(RestType):
                 return str(body["id"])
         return None
 
+    def unmark(self, cloud: CloudAPI, identity: str) -> None:
+        """A JSON patch."""
+        if MARKER in cloud.get(self.service, f"{self.path}/{identity}"):
+            _patch(cloud, identity, [{"op": "remove", "path": _pointer(MARKER)}])
+
     def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
         """One JSON patch; then members, and the use of it."""
         body = cloud.get(self.service, f"{self.path}/{identity}")

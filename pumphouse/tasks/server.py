@@ -257,6 +257,7 @@ class Server(ResourceType):
             fields=picked,
             facts={
                 "status": body["status"],
+                "updated": body.get("updated"),
                 "task_state": body.get("OS-EXT-STS:task_state"),
                 "host": body.get("OS-EXT-SRV-ATTR:hypervisor_hostname"),
                 "user_id": body["user_id"],
@@ -523,6 +524,10 @@ class Server(ResourceType):
             cloud.post(
                 self.service, f"{path}/action", {"lock": lock} if locked else {"unlock": None}, up_to="2.73"
             )
+
+    def unmark(self, cloud: CloudAPI, identity: str) -> None:
+        """DELETE of that key of the metadata."""
+        cloud.delete(self.service, f"/servers/{identity}/metadata/{MARKER}")
 
     def delete(self, cloud: CloudAPI, identity: str) -> bool:
         """Its ports were made before it, so compute leaves them."""

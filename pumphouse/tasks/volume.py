@@ -126,6 +126,7 @@ class Volume(RestType):
             fields=self.pick(fields),
             facts={
                 "status": body["status"],
+                "updated": body.get("updated_at"),
                 "size": body["size"],
                 "encrypted": bool(body.get("encrypted")),
                 "availability_zone": body.get("availability_zone"),
@@ -241,6 +242,10 @@ class Volume(RestType):
             self._act(cloud, identity, "os-update_readonly_flag", {"readonly": changed["readonly"]})
         if "image_metadata" in changed:
             self._set_image_metadata(cloud, identity, changed["image_metadata"])
+
+    def unmark(self, cloud: CloudAPI, identity: str) -> None:
+        """DELETE of that key of the metadata."""
+        cloud.delete(self.service, f"{self.path}/{identity}/metadata/{MARKER}")
 
     def delete(self, cloud: CloudAPI, identity: str) -> bool:
         """Also while it is being filled."""

@@ -141,6 +141,6 @@ def actions(record: MigrationRecord) -> list[Action]:
         found = [name for name, wish in WISHES.items() if record.state in ALLOWED[wish]]
         if record.state is MigrationState.PLANNED:
             found.append(Action.CANCEL)
-        if record.state is MigrationState.ROLLED_BACK:
-            found.remove(Action.ROLLBACK)  # nothing is left to take back
+        if record.state is MigrationState.ROLLED_BACK or record.finalized:
+            found = [one for one in found if one is not Action.ROLLBACK]  # nothing can be taken back
     return [one for one in found if allowed(f"migrations:{one}")]
