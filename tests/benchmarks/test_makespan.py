@@ -179,18 +179,9 @@ def test_a_tenant_takes_little_longer_than_its_longest_chain(tmp_path, start_clo
         f"{SERVERS} servers, answers {ANSWER} s, builds {BUILD} s, jobs {JOBS}: {many.seconds:.1f} s, "
         f"{many.chain:.1f} s the chain; then {many.proof:.1f} s of reading all again"
     )
-    record(
-        "makespan of 6 servers against the longest chain of the plan",
-        few.seconds / few.chain,
-        "times",
-        limit=1.2,
-    )
-    record(
-        f"makespan of {SERVERS} servers against the longest chain",
-        many.seconds / many.chain,
-        "times",
-        how=how,
-    )
+    record("makespan of 6 servers against the longest chain", few.seconds / few.chain, "times", limit=1.2)
+    what = f"makespan of {SERVERS} servers"
+    record(f"{what} against the longest chain", many.seconds / many.chain, "times", how=how)
     record(
         f"{what}, less the CPU seconds of the process, against the longest chain",
         (many.seconds - many.cpu) / many.chain,
