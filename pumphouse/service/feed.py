@@ -4,6 +4,8 @@ One thread reads the store while somebody follows; each event is put into the fo
 however many follow. A follower names the last event that it has seen. What is newer and still kept here it
 gets from here; what is older it reads from the store, page by page. So nothing is lost and nothing comes
 twice, also over a reconnect, and the memory is bounded.
+
+Who has seen everything so far can have the reader hand over what comes next: then no thread is woken for it.
 """
 
 from __future__ import annotations
@@ -15,13 +17,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from pumphouse.errors import StoreError, TooMany
 from pumphouse.store.events import EventRecord, Events
 
 LOG = logging.getLogger(__name__)
 EVERY = 0.5
-"""Seconds between two readings: each wakes every follower, so a shorter one costs more than it shows."""
+"""Seconds between two readings: more often costs more than it shows."""
+_SILENCE = 15.0
+"""After so many seconds without an event a receiver is told that there is none."""
 _KEPT = 20_000
 _PAGE = 1000
 
@@ -33,6 +38,20 @@ class Frame:
     seq: int
     migration: str
     data: bytes
+
+
+class Receiver(Protocol):
+    """Takes what is new from the one reader, in its thread: it must neither wait nor raise."""
+
+    @property
+    def migration(self) -> str | None:
+        """The one whose events it wants; None for all."""
+
+    def take(self, data: bytes, last: int) -> bool:
+        """The new events up to the one numbered ``last``; empty after a silence. False to take no more."""
+
+    def end(self) -> None:
+        """Nothing more comes: the feed is closed."""
 
 
 class Feed:
@@ -53,6 +72,8 @@ class Feed:
         """All events numbered higher, up to ``_last``, are among the frames."""
         self._last = 0
         self._followers = 0
+        self._receivers: set[Receiver] = set()
+        self._told_at = 0.0
         self._closed = False
         self._begun = False
         self._thread = threading.Thread(target=self._run, name="pumphouse-feed", daemon=True)
@@ -94,6 +115,17 @@ class Feed:
                 self._thread.start()
             self._changed.notify_all()
         return Following(self, after, migration, patience)
+
+    def hand_over(self, receiver: Receiver, after: int) -> bool:
+        """Give a receiver what comes after the event numbered ``after``, until it takes no more.
+
+        False if there is something newer already, or if the feed is closed.
+        """
+        with self._changed:
+            if self._closed or after < self._last:
+                return False
+            self._receivers.add(receiver)
+            return True
 
     def leave(self) -> None:
         """One follower less."""
@@ -144,15 +176,31 @@ class Feed:
     # -- the one reader
 
     def _run(self) -> None:
-        while True:
+        try:
+            while self._waited():
+                try:
+                    self._read()
+                except StoreError as error:
+                    LOG.warning("events cannot be read: %s", error)
+                if time.monotonic() - self._told_at > _SILENCE:
+                    self._give((), self._last, self._all_receivers())
+        finally:
+            # Also after a fault: nobody shall wait for a reader that is no more.
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._followers)
-                if self._changed.wait_for(lambda: self._closed, self._every):
-                    return
-            try:
-                self._read()
-            except StoreError as error:
-                LOG.warning("events cannot be read: %s", error)
+                self._closed = True
+                self._changed.notify_all()
+            for receiver in self._all_receivers():
+                receiver.end()
+
+    def _all_receivers(self) -> Sequence[Receiver]:
+        with self._changed:
+            return list(self._receivers)
+
+    def _waited(self) -> bool:
+        """Wait until it is time to read; whether the feed goes on."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._followers)
+            return not self._changed.wait_for(lambda: self._closed, self._every)
 
     def _read(self) -> None:
         while page := self._events.read(after=self._last, limit=_PAGE):
@@ -163,9 +211,26 @@ class Feed:
                         self._from = self._frames[0].seq
                     self._frames.append(frame)
                 self._last = page[-1].seq
+                # At once: who comes later has seen these frames.
+                receivers = list(self._receivers)
                 self._changed.notify_all()
+            self._give(frames, self._last, receivers)
             if len(page) < _PAGE:
                 return
+
+    def _give(self, frames: Sequence[Frame], last: int, receivers: Sequence[Receiver]) -> None:
+        """Hand frames over: put together once for all who want the same."""
+        self._told_at = time.monotonic()
+        together: dict[str | None, bytes] = {}
+        for receiver in receivers:
+            wanted = receiver.migration
+            if wanted not in together:
+                together[wanted] = b"".join(
+                    one.data for one in frames if wanted is None or one.migration == wanted
+                )
+            if (together[wanted] or not frames) and not receiver.take(together[wanted], last):
+                with self._changed:
+                    self._receivers.discard(receiver)
 
 
 class Following(Iterator[Sequence[Frame]]):
@@ -182,10 +247,28 @@ class Following(Iterator[Sequence[Frame]]):
         self._left = False
 
     def __next__(self) -> Sequence[Frame]:
-        if self._left or self._feed.closed:
+        if self.ended:
             raise StopIteration
         frames, self._after = self._feed.next(self._after, self._migration, self._patience)
         return frames
+
+    def ready(self) -> Sequence[Frame]:
+        """What it has not seen yet, without waiting; nothing if that is all."""
+        frames, self._after = self._feed.next(self._after, self._migration, 0)
+        return frames
+
+    def hand_over(self, receiver: Receiver) -> bool:
+        """Have a receiver given what comes next. False if there is something newer, or the feed is closed."""
+        return self._feed.hand_over(receiver, self._after)
+
+    def go_on(self, after: int) -> None:
+        """Go on after an event that a receiver was given."""
+        self._after = max(self._after, after)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to come."""
+        return self._left or self._feed.closed
 
     def close(self) -> None:
         """Leave; a second time does nothing."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -62,9 +65,9 @@ def make_feed(store):
         feed.close()
 
 
-def note(store, count, migration="m-1"):
+def note(store, count, migration="m-1", text=""):
     store.events.append(
-        [Noted(migration=migration, resource="server:1", text=str(number)) for number in range(count)]
+        [Noted(migration=migration, resource="server:1", text=f"{text}{number}") for number in range(count)]
     )
 
 
@@ -150,6 +153,110 @@ def test_a_feed_that_closes_lets_its_followers_go(store, make_feed):
         threading.Event().wait(0.1)
         feed.close()
         assert list(rest.result(5)[-1:]) in ([], [[]])
+
+
+class Taker:
+    """Takes what it is given, and declines the part of it that a number of its own says."""
+
+    def __init__(self, migration=None, most=10**9):
+        self.migration = migration
+        self.most = most
+        self.taken = []
+        self.last = 0
+        self.back = threading.Event()
+
+    def take(self, data, last):
+        self.taken.append(data)
+        self.last = last
+        if len(self.taken) < self.most:
+            return True
+        self.back.set()
+        return False
+
+    def end(self):
+        self.back.set()
+
+
+def test_the_reader_hands_over_what_comes_next(store, make_feed, wait_for):
+    feed = make_feed()
+    note(store, 2)
+    following = feed.follow(after=0)
+    everything, other = Taker(), Taker(migration="m-other")
+    assert not following.hand_over(everything), "there is something that it has not seen"
+    assert b"".join(one.data for one in following.ready()) == b"12"
+    assert following.ready() == ()
+    assert following.hand_over(everything)
+    assert following.hand_over(other)
+    note(store, 3)
+    wait_for(lambda: b"".join(everything.taken) == b"345")
+    assert other.taken == []
+    feed.close()
+    assert everything.back.is_set()
+    assert not following.hand_over(Taker())
+
+
+def test_a_receiver_is_told_of_a_silence(store, make_feed, wait_for, monkeypatch):
+    monkeypatch.setattr("pumphouse.service.feed._SILENCE", 0.05)
+    following = make_feed().follow(after=0)
+    taker = Taker(migration="m-none", most=2)
+    following.hand_over(taker)
+    wait_for(taker.back.is_set)
+    assert taker.taken == [b"", b""]
+
+
+def test_nothing_is_lost_or_doubled_between_a_follower_and_the_reader(store, make_feed):
+    """Each goes back and forth between the two, while events come."""
+    feed = make_feed()
+    count = 300
+
+    def follow(most):
+        found, following = [], feed.follow(after=0)
+        while len(found) < count:
+            found += [one.data for one in following.ready()]
+            taker = Taker(most=most)
+            if len(found) < count and following.hand_over(taker):
+                taker.back.wait(10)
+                found += [b"%d" % number for number in range(len(found) + 1, taker.last + 1)]
+                told = b"".join(taker.taken)
+                assert b"".join(found).endswith(told)
+                following.go_on(taker.last)
+        following.close()
+        return b"".join(found)
+
+    with ThreadPoolExecutor(8) as pool:
+        followers = [pool.submit(follow, most) for most in (1, 1, 2, 2, 3, 3, 5, 5)]
+        for _ in range(count // 2):
+            note(store, 2)
+        feed_ended = threading.Timer(60, feed.close)
+        feed_ended.start()
+        assert {one.result(90) for one in followers} == {b"".join(b"%d" % n for n in range(1, count + 1))}
+        feed_ended.cancel()
+
+
+@pytest.mark.parametrize("protocol", ["HTTP/1.0", "HTTP/1.1"])
+def test_who_reads_slowly_loses_nothing_and_holds_up_nobody(serve, service, protocol):
+    served = serve()
+    parts = urlsplit(served.url)
+    request = f"GET /v1/events HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: text/event-stream\r\n\r\n"
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect((parts.hostname, parts.port))
+        slow.sendall(request.replace("HTTP/1.1", protocol).encode())
+        seen = slow.recv(200)  # it follows
+        count = 6000
+        for _ in range(count // 500):  # more than a connection's buffers hold
+            note(service.store, 500, text="a long text, " * 100)
+        quick = read(f"{served.url}/v1/events", until=lambda event: event["seq"] == count)
+        assert [one["seq"] for one in quick] == list(range(1, count + 1))
+        slow.settimeout(60)
+        while f"id: {count}\n".encode() not in seen[-100_000:]:
+            data = slow.recv(1 << 16)
+            assert data, "it was let go"
+            seen += data
+    body = seen.partition(b"\r\n\r\n")[2]
+    if protocol == "HTTP/1.1":
+        body = re.sub(rb"\r\n[0-9A-F]+\r\n", b"", b"\r\n" + body)
+    assert [int(one) for one in re.findall(rb"^id: (\d+)$", body, re.MULTILINE)] == list(range(1, count + 1))
 
 
 def test_a_stream_is_the_pages_and_goes_on_where_it_broke_off(serve, service):
