@@ -82,6 +82,15 @@ class Engine:
     """How plans are carried out. Times are in seconds."""
 
     jobs: int = option(8, "How many steps run at the same time.", min=1, max=256)
+    transfers: int = option(
+        8, "How many images and disks of a migration are copied at the same time.", min=1, max=256
+    )
+    bandwidth: int = option(
+        0,
+        "How many bytes per second all copies of a migration may take together. 0 is no limit. With a limit "
+        "all data pass through this process, also where the clouds could copy by themselves.",
+        min=0,
+    )
     poll_interval: float = option(2.0, "How often the state of what is awaited is read.", min=0.01)
     build_timeout: float = option(900.0, "How long a server may take to change its state.", min=1)
     volume_timeout: float = option(3600.0, "How long a volume or snapshot may take to be ready.", min=1)

@@ -6,6 +6,7 @@ Most are protocols: the store, the clouds and the service fulfil them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -131,6 +132,20 @@ class Waiting(Protocol):
     def forget(self, kind: str, identity: str, project_id: str, /) -> None: ...
 
 
+class Lane(Protocol):
+    """What all transfers of a migration share: ``slot`` lets only so many in at the same time.
+
+    ``bandwidth`` is how many bytes may pass in a second, 0 for no limit; ``take`` waits until so many may.
+    """
+
+    @property
+    def bandwidth(self) -> int: ...
+    @property
+    def block(self) -> int: ...
+    def slot(self) -> AbstractContextManager[None]: ...
+    def take(self, size: int) -> None: ...
+
+
 class Passwords(Protocol):
     """Gives users of the destination their passwords, after the operator's policy."""
 
@@ -157,7 +172,8 @@ class Settings:
 class Item:
     """One resource of a plan: as it is wanted (with the source's ids) and what the plan does with it.
 
-    ``changed`` names the fields of an UPDATE. Of what is ``shared``, other migrations may be making it too.
+    ``changed`` names the fields of an UPDATE, ``mover`` the way of its data. Of what is ``shared``, other
+    migrations may be making it too.
     """
 
     kind: ResourceType
@@ -166,6 +182,7 @@ class Item:
     destination_id: str | None = None
     changed: tuple[str, ...] = ()
     shared: bool = False
+    mover: str = ""
 
     @property
     def ref(self) -> Ref:
@@ -175,11 +192,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """Data that have arrived, in ``seconds``. ``digest`` is what both sides tell of them."""
+    """Data that have arrived, in ``seconds``, by a ``mover``. ``digest`` is what both sides tell of them."""
 
     bytes: int
     seconds: float
     digest: str
+    mover: str
 
 
 class Scoped(Protocol):
@@ -201,6 +219,7 @@ class Context:
     waiting: Mapping[Side, Waiting]
     settings: Settings
     passwords: Passwords
+    lane: Lane
     progress: Callable[[Ref, str, float, str], None]
     """(resource, step, share done from 0 to 1, what is going on)."""
     carried: Callable[[Ref, str, Carried], None]

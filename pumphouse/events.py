@@ -95,7 +95,7 @@ class DataCarried(Event):
     """The data of a resource have arrived, and are the ones that were sent.
 
     ``digest`` is what both clouds tell of them, as ``algorithm:value``. ``bytes`` is how many there are; they
-    took ``seconds``, 0 if they were there already.
+    took ``seconds``, 0 if they were there already. ``mover`` is the way that they took.
     """
 
     resource: str
@@ -103,6 +103,7 @@ class DataCarried(Event):
     bytes: int
     seconds: float
     digest: str
+    mover: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -259,6 +259,10 @@ class ResourceType(ABC):
         """How many bytes of data move with it."""
         return 0
 
+    def data_is_open(self, resource: Resource) -> bool:
+        """Whether the source tells where its data can be had without logging in."""
+        return False
+
     # -- writing
 
     @abstractmethod

@@ -15,8 +15,8 @@ import hashlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -49,6 +49,51 @@ class SourceStream(Readable, Protocol):
 
     @property
     def length(self) -> int | None: ...
+
+
+class Lane:
+    """The way that all transfers of a migration share: so many at the same time, so many bytes per second.
+
+    :param transfers: how many. Others wait for their turn.
+    :param bandwidth: bytes per second of all of them together; 0 is no limit.
+    """
+
+    def __init__(
+        self,
+        *,
+        transfers: int,
+        bandwidth: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.bandwidth = bandwidth
+        self._slots = threading.BoundedSemaphore(transfers)
+        self._lock = threading.Lock()
+        self._clock = clock
+        self._sleep = sleep
+        self._free_at = clock()
+
+    @property
+    def block(self) -> int:
+        """How many bytes to take at once: no more than pass in a quarter of a second."""
+        return max(1, self.bandwidth // 4) if self.bandwidth else _BLOCK
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Wait for one's turn, and have it inside."""
+        with self._slots:
+            yield
+
+    def take(self, size: int) -> None:
+        """Wait until so many bytes more may pass."""
+        if not self.bandwidth:
+            return
+        with self._lock:
+            now = self._clock()
+            start = max(self._free_at, now)
+            self._free_at = start + size / self.bandwidth
+        if start > now:
+            self._sleep(start - now)
 
 
 class ImageCloud(CloudAPI, Protocol):
@@ -118,6 +163,7 @@ def copy_image_data(
     *,
     size: int,
     progress: Progress | None = None,
+    lane: Lane | None = None,
     tries: int = TRIES,
 ) -> Transfer:
     """Move the data of an image into a queued image of another cloud, and prove that it is the same.
@@ -125,6 +171,7 @@ def copy_image_data(
     Safe to repeat: data that are there already are proved, not sent again.
 
     :param size: the source's size in bytes.
+    :param lane: whose bandwidth it keeps to.
     :raises SpoiltImage: the destination's image cannot be used; delete it and create it again.
     :raises pumphouse.errors.CloudError: the source cannot be read, or the destination does not take it; the
         destination's image is still ``queued`` then.
@@ -142,12 +189,12 @@ def copy_image_data(
     while status == "queued":
         number += 1
         with _Hashing(_USUAL_ALGORITHM if not origin.get("os_hash_value") else "") as hashing:
-            body = _Watched(size, progress, hashing)
+            body = _Watched(size, progress, hashing, lane)
             status = _one_try(source, source_id, destination, destination_id, body, last=number >= tries)
             digest = hashing.digest()
     if status != "active":
-        raise _spoilt(destination, destination_id, f"is {status}, so that it takes no data")
-    proof = _prove(source, origin | {"size": size}, destination, destination_id, digest)
+        raise spoilt(destination, destination_id, f"is {status}, so that it takes no data")
+    proof = prove(source, origin | {"size": size}, destination, destination_id, digest)
     moved = size if number else 0
     return Transfer(bytes=moved, seconds=time.monotonic() - start, tries=number, digest=proof)
 
@@ -179,7 +226,7 @@ def _one_try(
                 raise
             time.sleep(_POLL_SECONDS)
         elif status != "active":
-            raise _spoilt(destination, destination_id, f"is {status} after: {failure}") from failure
+            raise spoilt(destination, destination_id, f"is {status} after: {failure}") from failure
         return status
     return "active"
 
@@ -187,15 +234,22 @@ def _one_try(
 class _Watched:
     """The source's data on its way: counted, and hashed beside the way where that is needed."""
 
-    def __init__(self, size: int, progress: Progress | None, hashing: _Hashing) -> None:
+    def __init__(
+        self, size: int, progress: Progress | None, hashing: _Hashing, lane: Lane | None = None
+    ) -> None:
         self.size = size
         self.stream: Readable | None = None
         self._progress = progress
         self._hashing = hashing
+        self._lane = lane
         self._done = 0
 
     def read(self, size: int = -1, /) -> bytes:
+        if self._lane is not None and self._lane.bandwidth:
+            size = min(size, self._lane.block) if size > 0 else self._lane.block
         block = self.stream.read(size) if self.stream else b""
+        if self._lane is not None:
+            self._lane.take(len(block))
         self._done += len(block)
         self._hashing.update(block)
         if self._progress is not None:
@@ -243,18 +297,22 @@ class _Hashing:
             self._hash.update(block)
 
 
-def _prove(
+def prove(
     source: ImageCloud, origin: Mapping[str, Any], destination: ImageCloud, destination_id: str, digest: str
 ) -> str:
-    """The digest that both sides agree on. Raises SpoiltImage if they do not."""
+    """The digest that both sides agree on. Raises SpoiltImage if they do not.
+
+    :param origin: the source's image, as its API gives it.
+    :param digest: what was hashed on the way, as ``algorithm:value``; "" if nothing was.
+    """
     made = _image(destination, destination_id)
     if made.get("status") != "active":
-        raise _spoilt(destination, destination_id, f"is {made.get('status')} after its data was sent")
+        raise spoilt(destination, destination_id, f"is {made.get('status')} after its data was sent")
     found = compare_image_data(origin, made)
     if found.same is None:
         found = _by_hashing(source, origin, made, digest)
     if not found.same:
-        raise _spoilt(destination, destination_id, f"has other data than its source (compared by {found.by})")
+        raise spoilt(destination, destination_id, f"has other data than its source (compared by {found.by})")
     return found.digest
 
 
@@ -298,5 +356,6 @@ def _image(cloud: ImageCloud, image_id: str) -> dict[str, Any]:
     return cloud.get(Service.IMAGE, f"/images/{image_id}")
 
 
-def _spoilt(cloud: ImageCloud, image_id: str, what: str) -> SpoiltImage:
+def spoilt(cloud: ImageCloud, image_id: str, what: str) -> SpoiltImage:
+    """The error for an image of the destination that cannot be used."""
     return SpoiltImage(f"the image {what}", resource=f"image:{image_id}", cloud=cloud.name)

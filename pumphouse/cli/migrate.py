@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from pumphouse.cli import scope
+from pumphouse.cli.parsing import size, whole
 from pumphouse.cli.running import Running, conclude, expected, status_of
 from pumphouse.errors import UsageError, WrongState
 
@@ -32,6 +33,19 @@ class Migrate(Running):
         parser.add_argument(
             "--plan", metavar="FILE", type=Path, help="apply this saved plan instead of making one"
         )
+        parser.add_argument(
+            "--transfers",
+            metavar="N",
+            type=whole(1, 256),
+            help="how many images and disks are copied at the same time (default: as configured)",
+        )
+        parser.add_argument(
+            "--bandwidth",
+            metavar="BYTES",
+            type=size,
+            help="how many bytes per second all copies may take together, such as 50M; 0 is no limit "
+            "(default: as configured)",
+        )
         parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
         parser.add_argument("--name", default="", help="a name for the migration, to tell it from others")
         return parser
@@ -49,7 +63,12 @@ class Migrate(Running):
             if not parsed_args.yes and not _confirmed(plan, out):
                 print("Nothing was written.", file=out)
                 return 1
-            migration = service.start(plan, check_fresh=parsed_args.plan is not None, name=parsed_args.name)
+            migration = service.start(
+                plan,
+                check_fresh=parsed_args.plan is not None,
+                name=parsed_args.name,
+                options=_options(parsed_args),
+            )
             print(f"Migration {migration.id}", file=out, flush=True)
             ended, interrupted = self.carry_out(
                 parsed_args,
@@ -85,6 +104,12 @@ class Migrate(Running):
             return
         print(file=out)
         summarise(report, self.console(out))
+
+
+def _options(parsed: argparse.Namespace) -> dict[str, int]:
+    """The limits that were given. The migration keeps to them, also when it is resumed."""
+    given = {name: getattr(parsed, name) for name in ("transfers", "bandwidth")}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _check(parsed: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from pumphouse.errors import PlanBlocked
 if TYPE_CHECKING:
     from pumphouse.plan.document import Plan
 
-_WIDE = ("ID", "Destination ID", "Selected", "Changed", "Bytes", "Mode", "Seconds", "Needs")
+_WIDE = ("ID", "Destination ID", "Selected", "Changed", "Bytes", "Mode", "Mover", "Seconds", "Needs")
 _COLUMNS = ("Action", "Type", "Name", "Reason", *_WIDE)
 
 
@@ -93,6 +93,7 @@ def _rows(plan: Plan) -> Iterable[Sequence[Any]]:
             list(one.changed),
             one.bytes,
             one.mode,
+            one.mover,
             round(one.seconds, 1),
             [str(need) for need in one.needs],
         )

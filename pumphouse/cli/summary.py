@@ -58,6 +58,10 @@ def show(plan: Plan, console: Console) -> None:
     if modes:
         told = ", ".join(f"{count} as {name}" for name, count in sorted(modes.items()))
         console.print(f"Root disks of servers: {told}.")
+    ways = Counter(one.mover for one in doing if one.mover)
+    if ways:
+        told = ", ".join(f"{count} by {name}" for name, count in sorted(ways.items()))
+        console.print(f"Images and disks: {told}.")
     if doing:
         data, seconds = sum(one.bytes for one in doing), sum(one.seconds for one in doing)
         copied = f"{size(data)} to copy" if data else "no data to copy"

@@ -6,6 +6,7 @@ Authentication, catalogue, discovery and microversions stay the SDK's.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -122,6 +123,18 @@ class Cloud:
     def endpoint(self, service: Service) -> str:
         """The address of a service in the catalogue. Asks the service for its versions."""
         return str(self._sender.guarded(service, "/", lambda: self._sender.client(service).get_endpoint()))
+
+    def addresses(self, service: Service) -> Mapping[str, str]:
+        """The public addresses of a service in the catalogue, by region; the one of this cloud under ""."""
+        found: dict[str, str] = {}
+        for entry in self.access().service_catalog.catalog:
+            if entry.get("type") == str(service):
+                for one in entry.get("endpoints", ()):
+                    if one.get("interface") == "public":
+                        region = str(one.get("region_id") or one.get("region") or "")
+                        found[region] = re.sub(r"/(v\d[\d.]*)?/?$", "", str(one["url"]))
+        own = self.region if self.region in found else next(iter(found), "")
+        return {**found, "": found[own]} if found else {}
 
     def within(self, project_id: str, *, fresh: bool = False) -> Cloud:
         """The same cloud in another project's name; limits, pool and what is known are shared.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pumphouse.devcloud.errors import bad_request
+from pumphouse.devcloud.errors import bad_request, not_found
+from pumphouse.devcloud.http import Response
 from pumphouse.devcloud.services import ADMIN
 
 if TYPE_CHECKING:
@@ -57,6 +58,15 @@ def show_hold(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
 def release_hold(cloud: DevCloud, request: ApiRequest) -> None:
     """Let the held request go."""
     cloud.holds.release()
+
+
+@ADMIN.route("GET", "/images/{image_id}/data", locked=False)
+def image_store(cloud: DevCloud, request: ApiRequest, image_id: str) -> Response:
+    """The bytes of an image, for everybody: the store of a Glance that keeps images behind plain HTTP."""
+    path = cloud.files.path("images", image_id)
+    if not (cloud.image_urls and path.exists()):
+        raise not_found("There is no such image.")
+    return Response(200, path.open("rb", buffering=0), {"Content-Type": "application/octet-stream"})
 
 
 @ADMIN.route("GET", "/counts")

@@ -50,7 +50,8 @@ class DevCloud:
 
     ``timings`` overrides the seconds of :data:`TIMINGS` by kind; ``seed`` makes ids repeatable;
     ``microversions`` lowers a service's newest microversion (``{"compute": "2.60"}``) to play an older cloud;
-    ``port`` 0 picks a free one. State lives in memory, bytes and the Keystone database below ``directory``.
+    ``port`` 0 picks a free one. With ``image_urls`` Glance keeps images in a store that is open over HTTP,
+    and tells where. State lives in memory, bytes and the Keystone database below ``directory``.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class DevCloud:
         microversions: Mapping[str, str] | None = None,
         token_seconds: float = 3600,
         port: int = 0,
+        image_urls: bool = False,
     ) -> None:
         unknown = set(timings or {}) - set(TIMINGS)
         if unknown:
             raise ValueError(f"unknown timings {sorted(unknown)}: the kinds are {sorted(TIMINGS)}")
         self.name = name
         self.region = region
+        self.image_urls = image_urls
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.admin_password = admin_password

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 from pumphouse.devcloud import services
 from pumphouse.devcloud.identity_model import (
@@ -106,6 +107,28 @@ def _register(cloud: DevCloud) -> None:
             )
 
 
+def add_region(cloud: DevCloud, other: DevCloud) -> None:
+    """Make another cloud a region of this one's Keystone, as far as images go.
+
+    Its image service is in this catalogue, under its own region's name, and takes this Keystone's tokens.
+    """
+    cloud.table(REGIONS).add({"id": other.region, "description": "", "parent_region_id": None})
+    service = next(row for row in cloud.table(SERVICES) if row["type"] == "image")
+    for interface in _INTERFACES:
+        cloud.table(ENDPOINTS).add(
+            {
+                "id": cloud.new_hex(),
+                "service_id": service["id"],
+                "interface": interface,
+                "region": other.region,
+                "region_id": other.region,
+                "path": other.url + services.IMAGE.mount,
+                "enabled": True,
+            }
+        )
+    other.tokens.accept(cloud.tokens)
+
+
 def catalogue(cloud: DevCloud, project_id: str | None) -> list[dict[str, Any]]:
     """The services with their endpoints; those that need a project's id are left out without one."""
     found = []
@@ -116,7 +139,7 @@ def catalogue(cloud: DevCloud, project_id: str | None) -> list[dict[str, Any]]:
                 "interface": one["interface"],
                 "region": one["region"],
                 "region_id": one["region_id"],
-                "url": cloud.url + one["path"].replace("$(project_id)s", project_id or ""),
+                "url": urljoin(cloud.url, one["path"].replace("$(project_id)s", project_id or "")),
             }
             for one in cloud.table(ENDPOINTS).find(service_id=row["id"])
             if project_id or "$(project_id)s" not in one["path"]

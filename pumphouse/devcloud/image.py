@@ -19,7 +19,7 @@ from pumphouse.devcloud.services import IMAGE as SERVICE
 from pumphouse.devcloud.table import Row
 from pumphouse.devcloud.tokens import Token
 
-IMAGES = SERVICE.table("images", indexes=("owner", "name", "status"))
+IMAGES = SERVICE.table("images", indexes=("owner", "name", "status"), volatile=("direct_url",))
 # Glance deletes softly: an id is never free again.
 DELETED = SERVICE.table("deleted_images", hidden=True)
 MEMBERS = SERVICE.table(
@@ -122,6 +122,8 @@ def activate(cloud: DevCloud, row: Row, *, size: int, digests: tuple[str, str]) 
     hashes = {"checksum": md5, "os_hash_algo": "sha512", "os_hash_value": sha512}
     virtual = _virtual_size(cloud, row, size)
     touch(cloud, row, status="active", size=size, virtual_size=virtual, **hashes)
+    if cloud.image_urls:
+        row["direct_url"] = f"{cloud.url}/_devcloud/images/{row['id']}/data"
 
 
 def is_packed(cloud: DevCloud, row: Row) -> bool:
@@ -187,6 +189,8 @@ def view(row: Row) -> dict[str, Any]:
     shown |= {"created_at": timestamp(row["created_at"]), "updated_at": timestamp(row["updated_at"])}
     if row["status"] in ("active", "deactivated"):
         shown["stores"] = STORE
+    if "direct_url" in row:
+        shown["direct_url"] = row["direct_url"]
     return shown
 
 

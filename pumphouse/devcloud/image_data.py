@@ -18,6 +18,7 @@ from pumphouse.devcloud.cloud import DevCloud
 from pumphouse.devcloud.dispatch import ApiRequest, denied
 from pumphouse.devcloud.errors import Fault, bad_request, conflict, forbidden
 from pumphouse.devcloud.http import Response
+from pumphouse.devcloud.identity_catalog import catalogue
 from pumphouse.devcloud.image import (
     IMAGES,
     IMPORT_METHODS,
@@ -189,10 +190,20 @@ def _source(cloud: DevCloud, request: ApiRequest, row: Row, method: dict[str, An
     for field in ("glance_region", "glance_image_id"):
         if field not in method:
             raise bad_request(f"'{field}' needs to be set for glance-download import method")
-    if method["glance_region"] != cloud.region:
-        raise bad_request(f"The region {method['glance_region']} is not in the catalogue.")
-    other = get(cloud, request.token, str(method["glance_image_id"]))
-    return lambda target: _copied(cloud.files.path(KIND, other["id"]), target)
+    return _of_region(cloud, request, str(method["glance_region"]), str(method["glance_image_id"]))
+
+
+def _of_region(cloud: DevCloud, request: ApiRequest, region: str, image_id: str) -> Source:
+    """The bytes of an image of a region of the catalogue, read with the caller's token."""
+    if region == cloud.region:
+        other = get(cloud, request.token, image_id)
+        return lambda target: _copied(cloud.files.path(KIND, other["id"]), target)
+    for service in catalogue(cloud, request.token.project_id):
+        for one in service["endpoints"] if service["type"] == "image" else ():
+            if one["region_id"] == region and one["interface"] == "public":
+                uri, token = f"{one['url']}/v2/images/{image_id}/file", request.token.id
+                return lambda target: _fetched(uri, target, token=token)
+    raise bad_request(f"The region {region} is not in the catalogue.")
 
 
 def _copied(source: Path, target: Path) -> tuple[int, blobs.Digests]:
@@ -200,8 +211,10 @@ def _copied(source: Path, target: Path) -> tuple[int, blobs.Digests]:
     return target.stat().st_size, blobs.file_digests(target)
 
 
-def _fetched(uri: str, target: Path) -> tuple[int, blobs.Digests]:
-    with urllib.request.urlopen(uri, timeout=TIMEOUT) as stream:  # noqa: S310 - only http to loopback comes here
+def _fetched(uri: str, target: Path, *, token: str = "") -> tuple[int, blobs.Digests]:
+    # Only http to loopback comes here.
+    request = urllib.request.Request(uri, headers={"X-Auth-Token": token} if token else {})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as stream:  # noqa: S310
         return blobs.receive(stream.read, target)
 
 

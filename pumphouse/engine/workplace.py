@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from pumphouse.clouds.cloud import Cloud
-from pumphouse.context import Carried, Context, Passwords, Settings
+from pumphouse.context import Carried, Context, Lane, Passwords, Settings
 from pumphouse.engine.access import Access
 from pumphouse.events import DataCarried, Listener, Noted, StepProgressed
 from pumphouse.model import Action, Ref, Side
@@ -37,6 +37,7 @@ class Workplace:
     epoch: int
     settings: Settings
     passwords: Passwords
+    lane: Lane
     emit: Listener
     access: Access
     ids: MigrationIds
@@ -53,6 +54,7 @@ class Workplace:
             waiting={Side.SOURCE: self.source.waiter, Side.DESTINATION: self.destination.waiter},
             settings=self.settings,
             passwords=self.passwords,
+            lane=self.lane,
             progress=self._progress(unit),
             carried=self._carried,
             note=self._note,

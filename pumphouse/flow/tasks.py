@@ -74,6 +74,7 @@ def item(planned: PlannedResource, registry: Registry) -> Item:
         destination_id=planned.destination_id,
         changed=planned.changed,
         shared=planned.shared,
+        mover=planned.mover,
     )
 
 

@@ -106,7 +106,9 @@ class Transfer(Temporary):
             found = compare_image_data(sent, earlier)
             if found.same:
                 context.journal.made(entry, earlier["id"])
-                arrived = Carried(bytes=int(earlier["size"]), seconds=0.0, digest=found.digest)
+                arrived = Carried(
+                    bytes=int(earlier["size"]), seconds=0.0, digest=found.digest, mover=self.item.mover
+                )
                 context.carried(self.item.ref, self.name, arrived)
                 return earlier["size"]
         if earlier is not None and earlier["status"] != "queued":
@@ -123,7 +125,7 @@ class Transfer(Temporary):
     def _carry(self, entry: JournalEntry, sent: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> int:
         made = str(earlier["id"]) if earlier is not None else once(lambda: self._record(sent), self._find)
         self.context.journal.made(entry, made)
-        return carry_data(self, str(sent["id"]), made, size=int(sent["size"])).bytes
+        return carry_data(self, sent, made).bytes
 
     def _record(self, sent: Mapping[str, Any]) -> str:
         body = {

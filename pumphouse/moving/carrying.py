@@ -1,19 +1,21 @@
-"""Moving image data within a step: what images and volumes share."""
+"""Moving image data within a step: what images and disks share."""
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 from pumphouse import errors
 from pumphouse.context import Carried
+from pumphouse.moving.movers import STREAM, CannotMove, Job, named
 from pumphouse.steps import Step
-from pumphouse.transfer import ImageCloud, Transfer, copy_image_data
+from pumphouse.transfer import ImageCloud, Lane, Transfer
 
 
-def carry_data(step: Step, source_id: str, destination_id: str, *, size: int) -> Transfer:
-    """Copy the data of a source's image into a queued image of the destination, with the step's progress.
+def carry_data(step: Step, image: Mapping[str, Any], destination_id: str) -> Transfer:
+    """Move the data of a source's image into a queued image of the destination, with the step's progress.
 
-    :param size: the source's size in bytes.
+    :param image: the source's, as its API gives it.
     :raises pumphouse.transfer.SpoiltImage: the destination's image must be deleted and created again.
     :raises pumphouse.errors.ResourceFailed: the destination does not accept the content.
     """
@@ -23,15 +25,37 @@ def carry_data(step: Step, source_id: str, destination_id: str, *, size: int) ->
         share = done / total if total else 1.0
         context.progress(step.item.ref, step.name, share, f"{done} of {total} bytes")
 
+    job = Job(
+        source=cast("ImageCloud", context.source),
+        destination=cast("ImageCloud", context.destination),
+        image=image,
+        there=destination_id,
+        lane=cast("Lane", context.lane),
+        progress=progress,
+        timeout=context.settings.image_timeout,
+        interval=context.settings.poll_interval,
+    )
+    with context.lane.slot():
+        mover, moved = _move(step, job)
+    arrived = Carried(bytes=job.size, seconds=moved.seconds, digest=moved.digest, mover=mover)
+    context.carried(step.item.ref, step.name, arrived)
+    return moved
+
+
+def _move(step: Step, job: Job) -> tuple[str, Transfer]:
+    """By the planned mover; through this process if that fails, or must keep to a bandwidth.
+
+    The name of the mover, and what it did.
+    """
+    mover = named(step.item.mover or STREAM)
+    if step.context.lane.bandwidth and not mover.passes_here:
+        mover = named(STREAM)
     try:
-        moved = copy_image_data(
-            cast("ImageCloud", context.source),
-            source_id,
-            cast("ImageCloud", context.destination),
-            destination_id,
-            size=size,
-            progress=progress,
-        )
+        try:
+            return mover.name, mover.move(job)
+        except CannotMove as why:
+            step.context.note(step.item.ref, f"{why}: its data pass through this process instead")
+            return STREAM, named(STREAM).move(job)
     except errors.BadRequest as refused:
         if refused.status != 415:
             raise
@@ -43,5 +67,3 @@ def carry_data(step: Step, source_id: str, destination_id: str, *, size: int) ->
             cloud=refused.cloud,
             request_id=refused.request_id,
         ) from refused
-    context.carried(step.item.ref, step.name, Carried(bytes=size, seconds=moved.seconds, digest=moved.digest))
-    return moved

@@ -33,7 +33,7 @@ class PlannedResource:
     ``resource`` is as it is wanted, with the source's ids; ``needs`` are the resources that come before it;
     ``before`` holds the destination's values of the fields that an update changes. ``bytes`` of data move
     with it, and it takes about ``seconds``. Of what is ``shared``, another migration may make it first.
-    ``mode`` is how its data get there, where there are several ways.
+    ``mode`` is how a server's root disk gets there, ``mover`` which way data take.
     """
 
     resource: Resource
@@ -49,6 +49,7 @@ class PlannedResource:
     seconds: float = 0.0
     shared: bool = False
     mode: str = ""
+    mover: str = ""
 
     @property
     def ref(self) -> Ref:
@@ -78,6 +79,7 @@ class PlannedResource:
             "seconds": self.seconds,
             "shared": self.shared,
             "mode": self.mode,
+            "mover": self.mover,
         }
 
     @classmethod
@@ -100,6 +102,7 @@ class PlannedResource:
             seconds=data["seconds"],
             shared=data.get("shared", False),
             mode=data.get("mode", ""),
+            mover=data.get("mover", ""),
         )
 
 

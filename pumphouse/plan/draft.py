@@ -31,6 +31,7 @@ class Node:
     problems: list[Problem] = field(default_factory=list)
     bytes: int = 0
     seconds: float = 0.0
+    mover: str = ""
 
     def block(self, problem: Problem) -> None:
         """Mark it blocked, keeping the first reason."""

@@ -106,5 +106,6 @@ def _planned(draft: Draft, node: Node) -> PlannedResource:
         bytes=node.bytes,
         seconds=node.seconds,
         shared=draft.shared(node),
+        mover=node.mover,
         mode=draft.kind(node.resource.ref).mode(node.resource),
     )

@@ -136,6 +136,7 @@ def _resource(
         downtime=history.downtime,
         notes=tuple(history.notes),
         mode=planned.mode,
+        mover=history.carried.mover if history.carried else "",
     )
 
 

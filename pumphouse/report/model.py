@@ -46,9 +46,9 @@ class ResourceReport:
     """What became of one resource.
 
     ``data`` is the digest of its data where both clouds tell the same one; a disk's is that of the image as
-    which it travelled. ``bytes`` is how many did. ``mode`` is how, where there are several ways. Times are in
-    seconds: ``seconds`` is the work on it, ``downtime`` is from the moment that it was brought to rest on the
-    source until it was verified on the destination.
+    which it travelled. ``bytes`` is how many did. ``mode`` is how a root disk got there, ``mover`` which way
+    data took. Times are in seconds: ``seconds`` is the work on it, ``downtime`` is from the moment that it
+    was brought to rest on the source until it was verified on the destination.
     """
 
     ref: Ref
@@ -62,6 +62,7 @@ class ResourceReport:
     downtime: float | None = None
     notes: tuple[str, ...] = ()
     mode: str = ""
+    mover: str = ""
 
     @property
     def outcome(self) -> Outcome:

@@ -27,6 +27,7 @@ COLUMNS = (
     "seconds",
     "downtime",
     "mode",
+    "mover",
 )
 STYLE = """
 body { font: 14px/1.4 system-ui, sans-serif; color: #1b1b1b; margin: 2em auto; max-width: 75em }
@@ -61,6 +62,7 @@ def csv(report: Report) -> str:
                 one.seconds,
                 one.downtime,
                 one.mode,
+                one.mover,
             )
             writer.writerow([_harmless(cell) for cell in row])
     return out.getvalue()

@@ -33,6 +33,7 @@ from pumphouse.store.opening import Store
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import MigrationState, UnitState
 from pumphouse.store.writer import EventWriter
+from pumphouse.transfer import Lane
 
 if TYPE_CHECKING:
     from pumphouse.service.app import Pumphouse
@@ -278,6 +279,10 @@ class Migrating:
                         record.source,
                         destination,
                         record.id,
+                    ),
+                    lane=Lane(
+                        transfers=record.options.get("transfers") or self._app.config.engine.transfers,
+                        bandwidth=record.options.get("bandwidth", self._app.config.engine.bandwidth),
                     ),
                     emit=self._emitter(writer),
                     ids=self._store.ids_of(record),

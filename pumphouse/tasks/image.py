@@ -14,6 +14,7 @@ from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Action, Inventory, Ref, Resource
 from pumphouse.moving.carrying import carry_data
 from pumphouse.moving.image_properties import MARKER, OTHER_CLOUDS, is_custom
+from pumphouse.moving.movers import direct_url
 from pumphouse.resource import Adopt, Grouping, Problem, Reach, ScopeLevel, Severity, Want
 from pumphouse.rest import RestType
 from pumphouse.steps import Create, Step, Verify
@@ -41,8 +42,10 @@ class CopyData(Step):
             return self._copy()
 
     def _copy(self) -> int:
-        size = int(self.item.resource.facts["size"])
-        return carry_data(self, self.item.ref.id, self.destination_id(), size=size).bytes
+        here = self.context.source.get(Service.IMAGE, f"/images/{self.item.ref.id}")
+        # Of the size that was planned: one that has been made anew since is refused.
+        planned = {**here, "size": int(self.item.resource.facts["size"])}
+        return carry_data(self, planned, self.destination_id()).bytes
 
     def _arrived(self, there: Mapping[str, Any]) -> bool:
         here = self.context.source.get(Service.IMAGE, f"/images/{self.item.ref.id}")
@@ -164,6 +167,18 @@ class Image(RestType):
             params = {**self.list_params, "os_hidden": hidden}
             yield from map(self.read, cloud.each(self.service, self.path, self.items, params=params))
 
+    def survey(self, cloud: CloudAPI, *, reach: Reach) -> Mapping[str, Any]:
+        """What the service can import by itself, and where it and its like in other regions are."""
+        try:
+            methods = cloud.get(self.service, "/info/import")["import-methods"]["value"]
+        except (errors.NotFound, errors.Forbidden):
+            methods = []  # before imports there were none
+        return {"import_methods": sorted(methods), "addresses": dict(cloud.addresses(self.service))}
+
+    def data_is_open(self, resource: Resource) -> bool:
+        """Where the source keeps it may be open to all."""
+        return bool(resource.facts.get("open"))
+
     def data(self, resource: Resource) -> str | None:
         """The hash of its data, without the size that stands beside it."""
         content = resource.fields.get("content")
@@ -209,6 +224,7 @@ class Image(RestType):
                 and body["block_device_mapping"] != "[]",
                 "encrypted": bool(body.get("cinder_encryption_key_id")),
                 "signed": "img_signature" in body,
+                "open": bool(direct_url(body)),
             },
             made_from=body.get(MARKER),
         )

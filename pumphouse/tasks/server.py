@@ -10,7 +10,7 @@ from typing import Any
 from pumphouse import errors
 from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.compare import digest
-from pumphouse.fields import Field, copy, drop, key, ref, secret
+from pumphouse.fields import copy, drop, key, ref, secret
 from pumphouse.model import DiskMode, Inventory, Ref, Resource
 from pumphouse.moving import lending, root_disk
 from pumphouse.moving import server as moving
@@ -421,11 +421,6 @@ class Server(ResourceType):
                 f"the destination has no availability zone {zone!r}",
                 "Map it in the override file's section availability_zones.",
             )
-
-    def may_change(self, field: Field, wanted: Resource, there: Resource) -> str:
-        """The image of a server that was moved with a copy of its disk is of the past."""
-        copied = field.name == "image" and there.made_from == wanted.ref.id
-        return "it was moved with a copy of its disk" if copied else ""
 
     def unfinished(self, there: Resource) -> str:
         """It never ran, or does no longer."""

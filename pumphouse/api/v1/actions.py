@@ -40,6 +40,12 @@ class MigrationOptions(Document):
     jobs: Annotated[int, Field(ge=1, le=256)] | None = Field(
         default=None, description="How many steps run at the same time."
     )
+    transfers: Annotated[int, Field(ge=1, le=256)] | None = Field(
+        default=None, description="How many images and disks are copied at the same time."
+    )
+    bandwidth: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="How many bytes per second all copies may take together. 0 is no limit."
+    )
 
 
 class NewMigration(Document):

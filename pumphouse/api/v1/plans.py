@@ -101,7 +101,8 @@ class PlannedResource(Document):
     bytes: int = Field(description="How much data moves with it.")
     seconds: float = Field(description="How long it is expected to take.")
     shared: bool = Field(description="Whether another migration may make it first.")
-    mode: str = Field(description="How its data get there, where there are several ways: a disk mode.")
+    mode: str = Field(description="How a server's root disk gets there: a disk mode.")
+    mover: str = Field(description="Which way data take.")
 
 
 class PlanSummary(Document):

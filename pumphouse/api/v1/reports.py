@@ -45,7 +45,8 @@ class ReportedResource(Document):
     seconds: float | None = Field(description="The work on it.")
     downtime: float | None = Field(description="Seconds without service.")
     notes: list[str]
-    mode: str = Field(description="How its data got there, where there are several ways: a disk mode.")
+    mode: str = Field(description="How a server's root disk got there: a disk mode.")
+    mover: str = Field(description="Which way data took.")
 
 
 class Report(Document):

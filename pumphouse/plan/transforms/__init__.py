@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pumphouse.plan.draft import Draft
 from pumphouse.plan.transforms import (
     block,
+    carry,
     check,
     circles,
     clash,
@@ -41,4 +42,5 @@ DECIDING: tuple[Transform, ...] = (
     quota.apply,
     block.apply,
     estimate.apply,
+    carry.apply,
 )

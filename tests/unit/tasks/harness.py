@@ -21,6 +21,7 @@ from pumphouse.resource import Reach, ResourceType
 from pumphouse.steps import Step, step_named
 from pumphouse.tasks.project import Project
 from pumphouse.tasks.router import Router
+from pumphouse.transfer import Lane
 
 QUICK = Settings(
     poll_interval=0.05, build_timeout=120, volume_timeout=120, image_timeout=120, delete_timeout=60
@@ -118,6 +119,7 @@ class Bench:
     settings: Settings = QUICK
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     ids: MemoryIds = field(default_factory=MemoryIds)
+    lane: Lane = field(default_factory=lambda: Lane(transfers=4))
     carried: list[tuple[Ref, Carried]] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -137,6 +139,7 @@ class Bench:
             waiting={Side.SOURCE: self.source.waiter, Side.DESTINATION: self.destination.waiter},
             settings=self.settings,
             passwords=Alone(),
+            lane=self.lane,
             progress=lambda _ref, _step, share, _text: self.shares.append(share),
             carried=lambda ref, _step, what: self.carried.append((ref, what)),
             note=lambda _ref, text: self.notes.append(text),
