@@ -35,7 +35,7 @@ class Server(ResourceType):
     """A virtual machine with its place: flavor, ports, volumes, key, and the state in which it was found.
 
     Its root disk is a volume, is copied, or is made anew from its image (a shelved server's from its shelved
-    image): see :mod:`pumphouse.moving.root_disk`.
+    image): see ``pumphouse.moving.root_disk``.
     """
 
     name = "server"

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import inspect
+import json
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,24 @@ def test_every_section_of_an_override_file_is_listed(tables):
     assert declared
     for name in declared:
         assert f"* - ``{name}``" in shown
+
+
+def test_every_figure_is_shown_and_none_hides_that_it_was_missed(tables, tmp_path, monkeypatch):
+    shown = text(tables.Figures)
+    for row in json.loads(tables.FIGURES.read_text()):
+        assert f"* - {row['what']}\n" in shown
+    rows = [
+        {
+            "what": what,
+            "value": value,
+            "unit": "ms",
+            "limit": 5,
+            "how": "",
+            "date": "2026-01-01",
+            "python": "3",
+        }
+        for what, value in (("one", 5), ("other", 5.01))
+    ]
+    monkeypatch.setattr(tables, "FIGURES", tmp_path / "figures.json")
+    tables.FIGURES.write_text(json.dumps(rows))
+    assert [line for line in text(tables.Figures).splitlines() if "missed" in line] == ["     - 5 **missed**"]
