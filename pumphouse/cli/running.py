@@ -110,10 +110,8 @@ def outcome(migration: MigrationRecord) -> str:
 
 
 def run_time(migration: MigrationRecord) -> str:
-    """How long it ran, for a person; empty while it runs, and after a roll-back, which would count."""
-    if migration.started_at is None or migration.ended_at is None or "ROLL" in str(migration.state):
-        return ""
-    return duration((migration.ended_at - migration.started_at).total_seconds())
+    """How long its last run took, for a person; empty while it runs."""
+    return "" if migration.took is None else duration(migration.took)
 
 
 _ENDS = {

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pumphouse.report.model import Report
     from pumphouse.service.feed import Feed
     from pumphouse.service.finalizing import Candidate, Part
+    from pumphouse.service.kept import Kept
     from pumphouse.service.migrating import Migrating
     from pumphouse.service.moved import History, Moved
     from pumphouse.service.operations import Operations
@@ -99,6 +100,13 @@ class Pumphouse:
         from pumphouse.service.snapshots import Snapshots
 
         return Snapshots(self.store.inventories, lambda: self.registry)
+
+    @cached_property
+    def _plans(self) -> Kept[str, Plan]:
+        """The plans that were asked for last, unpacked: one never changes."""
+        from pumphouse.service.kept import Kept
+
+        return Kept()
 
     @cached_property
     def _steps(self) -> StepsOfAll:
@@ -262,7 +270,8 @@ class Pumphouse:
         """A plan of the store. Raises UnknownMigration or AmbiguousName."""
         from pumphouse.service.plans import load_plan
 
-        return load_plan(self.store, self.store.plans.get(plan_id).id)
+        id = self.store.plans.get(plan_id).id
+        return self._plans.get(id, lambda: load_plan(self.store, id))
 
     def keep_plan(self, plan: Plan) -> Plan:
         """Put a plan that somebody has sent into the store; the same with its new id.
@@ -282,9 +291,7 @@ class Pumphouse:
 
     def plan_of(self, migration_id: str) -> Plan:
         """The plan that a migration carries out."""
-        from pumphouse.service.plans import load_plan
-
-        return load_plan(self.store, self.migration(migration_id).plan_id)
+        return self.stored_plan(self.migration(migration_id).plan_id)
 
     # -- migrations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pumphouse.garbage import kept_from_collecting
 from pumphouse.plan.document import Plan
 from pumphouse.plan.sharing import own_projects
 from pumphouse.store.opening import Store
@@ -23,7 +24,8 @@ def save_plan(store: Store, plan: Plan) -> Plan:
 
 def load_plan(store: Store, plan_id: str) -> Plan:
     """A plan of the store. Raises UnknownMigration."""
-    return replace(Plan.from_dict(store.plans.document(plan_id)), id=plan_id)
+    with kept_from_collecting():
+        return replace(Plan.from_dict(store.plans.document(plan_id)), id=plan_id)
 
 
 def subjects(plan: Plan) -> list[str]:

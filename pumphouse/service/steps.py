@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pumphouse.events import Event, MigrationChanged, StepChanged, StepProgressed
 from pumphouse.flow.tasks import applying
+from pumphouse.garbage import kept_from_collecting
 from pumphouse.model import Action, Ref
 from pumphouse.plan.document import Plan
 from pumphouse.registry import Registry
@@ -144,7 +145,8 @@ class StepsOfAll:
         self._kept.move_to_end(migration)
         while len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
-        while page := self._events.read(after=steps.after, migration=migration, limit=_PAGE):
-            steps.take(one.event() for one in page)
-            steps.after = page[-1].seq
+        with kept_from_collecting():
+            while page := self._events.read(after=steps.after, migration=migration, limit=_PAGE):
+                steps.take(one.event() for one in page)
+                steps.after = page[-1].seq
         return steps

@@ -45,6 +45,8 @@ class MigrationRecord:
     options: Mapping[str, Any]
     created_at: datetime
     started_at: datetime | None
+    run_started_at: datetime | None
+    """When the run that it is in, or the last one, began: a retry or a roll-back is one of its own."""
     ended_at: datetime | None
     owner: Owner | None
     heartbeat_at: datetime | None
@@ -60,6 +62,13 @@ class MigrationRecord:
     def finalized(self) -> bool:
         """Whether something of it was finalised, so that it cannot be taken back."""
         return FINALIZED in self.options
+
+    @property
+    def took(self) -> float | None:
+        """The seconds of the last run, pauses included; None before its end."""
+        if self.run_started_at is None or self.ended_at is None:
+            return None
+        return (self.ended_at - self.run_started_at).total_seconds()
 
     def at_work(self, now: datetime) -> bool:
         """Whether a living process is at work on it."""
@@ -208,7 +217,9 @@ class Migrations:
                     next_step=f"See it with: pumphouse migration show {row.id}",
                 )
             if now is not state:
-                row.started_at = row.started_at or (datetime.now(UTC) if state.active else None)
+                if state.active and (row.started_at is None or now.ended):
+                    row.run_started_at = datetime.now(UTC)
+                    row.started_at = row.started_at or row.run_started_at
                 row.ended_at = datetime.now(UTC) if state.ended else None
             row.state, row.reason = state, reason
             if state.ended or state is MigrationState.PAUSED:
@@ -460,6 +471,7 @@ def record_of(row: MigrationRow) -> MigrationRecord:
         options=row.options,
         created_at=row.created_at,
         started_at=row.started_at,
+        run_started_at=row.run_started_at or row.started_at,
         ended_at=row.ended_at,
         owner=_owner(row),
         heartbeat_at=row.heartbeat_at,

@@ -83,6 +83,7 @@ class MigrationRow(Base):
     options: Mapped[Small]
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
+    run_started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     owner_host: Mapped[Name | None]
     owner_pid: Mapped[int | None]

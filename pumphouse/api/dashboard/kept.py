@@ -1,12 +1,10 @@
-"""What is kept for the next who asks: plans, unpacked and laid out, and how migrations stand."""
+"""What is kept for the next who asks: plans, laid out, and how migrations stand."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from flask import Flask, current_app
 
@@ -14,33 +12,13 @@ from pumphouse.api.dashboard.layout import Layout, lay_out
 from pumphouse.api.routes import service
 from pumphouse.model import Ref
 from pumphouse.plan.document import Plan
+from pumphouse.service.kept import Kept
 
 if TYPE_CHECKING:
     from pumphouse.api.dashboard.situation import Situation
 
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
 _PLANS: Final = "pumphouse-dashboard-plans"
 _SITUATIONS: Final = "pumphouse-dashboard-situations"
-_MOST: Final = 8
-
-
-class Kept(Generic[K, V]):
-    """The last few values by what they are of. Threads share it: of each, one makes it and others wait."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._values: OrderedDict[K, V] = OrderedDict()
-
-    def get(self, key: K, make: Callable[[], V]) -> V:
-        """What is kept, or else what ``make`` gives."""
-        with self._lock:
-            if key not in self._values:
-                self._values[key] = make()
-            self._values.move_to_end(key)
-            while len(self._values) > _MOST:
-                self._values.popitem(last=False)
-            return self._values[key]
 
 
 class Shown:

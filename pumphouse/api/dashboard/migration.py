@@ -11,8 +11,9 @@ from flask import Response, jsonify, render_template, request, url_for
 
 from pumphouse.api.auth import allow, allowed
 from pumphouse.api.dashboard import kept, log
+from pumphouse.api.dashboard.members import error_of
 from pumphouse.api.dashboard.pages import blueprint, page, part
-from pumphouse.api.dashboard.situation import Situation, error_of
+from pumphouse.api.dashboard.situation import Situation
 from pumphouse.api.documents import Paging
 from pumphouse.api.paging import page_of
 from pumphouse.api.routes import service

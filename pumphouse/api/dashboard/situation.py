@@ -1,4 +1,4 @@
-"""How a migration stands: what each of its resources has come to, what runs, what waits, and for how long.
+"""How a migration stands: what runs, what waits, and for how long.
 
 Pure: made of the plan, the steps and the units as the service tells them. All parts of the page, and the
 graph, show this one account.
@@ -11,63 +11,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import networkx as nx
 
+from pumphouse.api.dashboard.members import Member, Teller
 from pumphouse.api.dashboard.states import Progress
 from pumphouse.model import Action, Ref
-from pumphouse.plan.document import Plan, PlannedResource
-from pumphouse.service.steps import PENDING, StepRecord
+from pumphouse.plan.document import Plan
+from pumphouse.service.steps import StepRecord
 from pumphouse.store.migrations import MigrationRecord
 from pumphouse.store.states import MigrationState, UnitState
 from pumphouse.store.units import UnitRecord
 
-_BY_ACTION: Final = {
-    Action.REUSE: Progress.REUSED,
-    Action.SKIP: Progress.SKIPPED,
-    Action.BLOCKED: Progress.BLOCKED,
-}
-_BACK: Final = frozenset(
-    {MigrationState.ROLLING_BACK, MigrationState.ROLLED_BACK, MigrationState.ROLLBACK_INCOMPLETE}
-)
-_ENDS: Final = {UnitState.FAILED: Progress.FAILED, UnitState.ROLLED_BACK: Progress.UNDONE}
 _LEAST_SHARE: Final = 0.03
 """Before so much is done, how long it took says little."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """One resource of the migration: what is planned, its steps, and how far it has come.
-
-    ``share`` is from 0 to 1, of its steps; ``running`` is the step under way.
-    """
-
-    planned: PlannedResource
-    progress: Progress
-    share: float
-    steps: Sequence[StepRecord]
-    running: StepRecord | None
-
-    @property
-    def title(self) -> str:
-        """The type and name."""
-        return (
-            f"{self.planned.ref.type.replace('_', ' ')} {self.planned.resource.name or self.planned.ref.id}"
-        )
-
-    @property
-    def moves_data(self) -> bool:
-        """Whether the step under way tells how far it is, of data whose size is known."""
-        step = self.running
-        return step is not None and bool(step.share) and self.planned.bytes > 0
-
-    def rate(self, now: datetime) -> float | None:
-        """Bytes per second of the data that it copies now."""
-        step = self.running
-        if step is None or not step.share or not self.planned.bytes or step.started_at is None:
-            return None
-        return self.planned.bytes * step.share / max((now - step.started_at).total_seconds(), 0.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +65,7 @@ class Situation:
         of: dict[str, list[StepRecord]] = defaultdict(list)
         for step in steps:
             of[step.resource].append(step)
-        tell = _Teller({unit.name: unit for unit in units}, record.state)
+        tell = Teller({unit.name: unit for unit in units}, record.state)
         self.members = [tell.member(one, of.get(str(one.ref), ())) for one in plan.resources]
         self.by_ref = {one.planned.ref: one for one in self.members}
 
@@ -231,61 +189,3 @@ class Situation:
 def _began(member: Member) -> str:
     begun = member.running.started_at if member.running else None
     return begun.isoformat() if begun else ""
-
-
-class _Teller:
-    """Tells what the steps of a resource come to. Units know best what has failed or was taken back whole."""
-
-    def __init__(self, units: Mapping[str, UnitRecord], state: MigrationState) -> None:
-        self._units = units
-        self._active = state.active
-        self._back = state in _BACK
-
-    def member(self, planned: PlannedResource, steps: Sequence[StepRecord]) -> Member:
-        progress = _BY_ACTION.get(planned.action) or self._progress(planned, steps)
-        running = None
-        if self._active:
-            running = next((step for step in steps if step.state in {"RUNNING", "REVERTING"}), None)
-        return Member(
-            planned=planned, progress=progress, share=_share(steps, progress), steps=steps, running=running
-        )
-
-    def _progress(self, planned: PlannedResource, steps: Sequence[StepRecord]) -> Progress:
-        found = {step.state for step in steps}
-        unit = next((self._units[step.unit] for step in steps if step.unit in self._units), None)
-        if not steps:
-            return Progress.DONE
-        if "REVERTING" in found and self._active:
-            # At the end of a run, what was only for the time of it is removed: that takes nothing back.
-            return Progress.UNDOING if self._back or steps[-1].state != "SUCCESS" else Progress.DONE
-        if "REVERT_FAILURE" in found:
-            return Progress.FAILED
-        ended = _ENDS.get(unit.state) if unit is not None else None
-        if self._back:
-            undone = "REVERTED" in found or ended is Progress.UNDONE or found == {PENDING}
-            return Progress.UNDONE if undone else Progress.DONE
-        if unit is not None and ended is Progress.FAILED:
-            others = error_of(unit).get("resource") not in {None, "", str(planned.resource)}
-            return Progress.UNDONE if others else Progress.FAILED
-        return ended or self._of_steps(steps, begun=unit is not None and unit.state is UnitState.RUNNING)
-
-    def _of_steps(self, steps: Sequence[StepRecord], *, begun: bool) -> Progress:
-        if steps[-1].state == "SUCCESS":
-            return Progress.DONE
-        found = {step.state for step in steps}
-        runs = "RUNNING" in found or (begun and "SUCCESS" in found)
-        return Progress.RUNNING if self._active and runs else Progress.PENDING
-
-
-def _share(steps: Sequence[StepRecord], progress: Progress) -> float:
-    if progress is Progress.DONE:
-        return 1.0
-    if progress in {Progress.UNDONE, Progress.FAILED} or not steps:
-        return 0.0
-    done = sum(1.0 if step.state == "SUCCESS" else (step.share or 0.0) for step in steps)
-    return min(done / len(steps), 1.0)
-
-
-def error_of(unit: UnitRecord) -> Mapping[str, Any]:
-    """A unit's error as the error tree tells it; of an older one only its reason."""
-    return unit.error or {"message": unit.reason}

@@ -33,6 +33,9 @@ class Migration(Document):
     destination: str
     created_at: datetime
     started_at: datetime | None
+    run_started_at: datetime | None = Field(
+        description="When the run that it is in, or the last one, began: a retry or a roll-back is one."
+    )
     ended_at: datetime | None
     process: str | None = Field(description="The process that is at work on it.")
     request: str | None = Field(description="What that process is asked to do: `pause` or `cancel`.")
@@ -54,6 +57,7 @@ class Migration(Document):
             "destination": record.destination,
             "created_at": record.created_at,
             "started_at": record.started_at,
+            "run_started_at": record.run_started_at,
             "ended_at": record.ended_at,
             "process": str(record.owner) if record.owner else None,
             "request": record.request,

@@ -8,6 +8,9 @@ import io
 import pytest
 from serving import ask, ended, make_plan
 
+from pumphouse.api.app import create_app
+from pumphouse.service import Pumphouse
+
 SCOPE = {"scope": {"kind": "tenant", "names": ["shop"]}}
 
 
@@ -169,6 +172,23 @@ def test_a_migration_is_told_with_its_units_steps_events_and_report(client, serv
     everything = client.get("/v1/events?limit=1000").json["events"]
     assert next(one for one in everything if one["migration"]) == events[0]
     assert client.delete(f"/v1/plans/{found['plan_id']}").json["type"] == "urn:pumphouse:error:WrongState"
+
+
+def test_a_page_loads_its_plan_once(client, service, monkeypatch):
+    plan = make_plan(client, SCOPE)["id"]
+    id = service.start(service.stored_plan(plan), check_fresh=False).id
+    loaded, whole = [], type(service.store.plans).document
+
+    def document(self, id):
+        loaded.append(id)
+        return whole(self, id)
+
+    monkeypatch.setattr(type(service.store.plans), "document", document)
+    with Pumphouse.open(service.config) as fresh:
+        browser = create_app(fresh).test_client()
+        for path in (f"/migrations/{id}", f"/migrations/{id}/live", f"/v1/migrations/{id}/steps"):
+            assert browser.get(path).status_code == 200
+    assert loaded == [plan]
 
 
 def test_a_report_is_a_document_a_table_and_a_page(client, service):

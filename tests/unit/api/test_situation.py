@@ -59,6 +59,7 @@ def situation(resources, steps, units=(), state=MigrationState.RUNNING):
         options={},
         created_at=NOW,
         started_at=NOW,
+        run_started_at=NOW,
         ended_at=None,
         owner=None,
         heartbeat_at=None,

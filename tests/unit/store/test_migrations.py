@@ -101,6 +101,34 @@ def test_times_follow_the_state(store, migration) -> None:
     assert again.started_at == running.started_at
 
 
+def test_a_run_takes_from_its_own_beginning_to_its_end(store, migration) -> None:
+    """A retry does not count what was before it; a pause is part of the run."""
+    assert (migration.run_started_at, migration.took) == (None, None)
+    first = store.migrations.set_state(migration.id, MigrationState.RUNNING)
+    assert (first.run_started_at, first.took) == (first.started_at, None)
+    store.migrations.set_state(migration.id, MigrationState.PAUSED)
+    resumed = store.migrations.set_state(migration.id, MigrationState.RUNNING)
+    assert resumed.run_started_at == first.started_at
+    failed = store.migrations.set_state(migration.id, MigrationState.FAILED)
+    assert failed.took == (failed.ended_at - first.started_at).total_seconds()
+    for state in (MigrationState.RUNNING, MigrationState.ROLLING_BACK):
+        again = store.migrations.set_state(migration.id, state)
+        assert again.run_started_at > failed.ended_at
+        assert again.took is None
+        assert again.started_at == first.started_at
+        end = MigrationState.ROLLED_BACK if state is MigrationState.ROLLING_BACK else MigrationState.FAILED
+        failed = store.migrations.set_state(migration.id, end)
+        assert failed.took == (failed.ended_at - again.run_started_at).total_seconds()
+
+
+def test_the_run_of_a_migration_from_before_that_was_told_is_its_first(store, migration) -> None:
+    store.migrations.set_state(migration.id, MigrationState.RUNNING)
+    with store.engine.begin() as connection:
+        connection.execute(sa.update(MigrationRow).values(run_started_at=None))
+    record = store.migrations.get(migration.id)
+    assert record.run_started_at == record.started_at is not None
+
+
 def test_an_unexpected_state_is_refused(store, migration) -> None:
     with pytest.raises(WrongState):
         store.migrations.set_state(migration.id, MigrationState.RUNNING, expect={MigrationState.PAUSED})
