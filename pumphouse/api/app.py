@@ -22,7 +22,7 @@ from pumphouse.api.v1 import actions, clouds, events, migrations, operations, pl
 from pumphouse.service import Pumphouse
 
 LARGEST_BODY = 4 * 1024 * 1024
-"""Bytes of a request's body. Override files are the largest of them."""
+"""Bytes of a request's body. Override files are the largest of them, but for saved plans."""
 _SCHEMES: dict[str, Any] = {
     "token": {"type": "http", "scheme": "bearer", "description": "The token of the server's file."},
     "cookie": {
@@ -80,7 +80,7 @@ def create_app(
     # Threads share them, so they are there before the first request.
     _ = service.store, service.registry, service.clouds, service.snapshots
     app.extensions[EXTENSION] = service
-    security.install(app, hosts=hosts)
+    security.install(app, hosts=hosts, saved_plans={"plans.take_plan_file", "dashboard.take_plan"})
     auth.install(app, login or LocalLogin(), policy or AllowAll())
     audit.install(app)
     stream.install(app, service.feed(events.frame), most=service.config.api.followers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -25,17 +25,21 @@ _HEADERS = {
     "img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
 }
+LARGEST_PLAN = 256 * 1024 * 1024
+"""Bytes of a saved plan: about a hundred thousand resources."""
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
-def install(app: Flask, *, hosts: Sequence[str] = ()) -> None:
+def install(app: Flask, *, hosts: Sequence[str] = (), saved_plans: Collection[str] = ()) -> None:
     """Protect an application.
 
+    :param saved_plans: the endpoints whose body is a plan, which may be large.
     :param hosts: the only names by which it may be called; all if there are none. A page of elsewhere can
         give its own name our address, and a browser would then take ours for its own.
     """
     if hosts:
         app.before_request(partial(_by_these_names_only, frozenset(one.casefold() for one in hosts)))
+    app.before_request(partial(_room_for_plans, frozenset(saved_plans)))
     app.before_request(_json_only)
     app.after_request(_tell)
 
@@ -52,6 +56,11 @@ def with_style(response: Response, style: str) -> Response:
 def _by_these_names_only(names: frozenset[str]) -> None:
     if urlsplit(f"//{request.host}").hostname not in names:
         raise BadRequest("This server does not answer to that name.")
+
+
+def _room_for_plans(endpoints: frozenset[str]) -> None:
+    if request.endpoint in endpoints:
+        request.max_content_length = LARGEST_PLAN
 
 
 def _json_only() -> None:

@@ -126,6 +126,15 @@ class Client:
         """A plan's graph as text: ``dot`` or ``mermaid``."""
         return self._transport.send("GET", f"/plans/{plan_id}/graph", params={"format": language}).text
 
+    def plan_file(self, plan_id: str) -> dict[str, Any]:
+        """A plan as the command line saves it, for ``pumphouse migrate --plan`` or another server."""
+        found: dict[str, Any] = self._transport.send("GET", f"/plans/{plan_id}/file").json()
+        return found
+
+    def take_plan(self, file: Mapping[str, Any]) -> PlanSummary:
+        """Put a plan that was saved as a file into the store. It is planned again when it is carried out."""
+        return self._transport.post(PlanSummary, "/plan-files", file)
+
     def delete_plan(self, plan_id: str) -> None:
         """Forget a plan."""
         self._transport.send("DELETE", f"/plans/{plan_id}")
@@ -206,9 +215,13 @@ class Client:
         ):
             yield from page.steps
 
-    def act(self, migration_id: str, action: str) -> Migration:
-        """Have it ``pause``, ``resume``, ``cancel``, ``retry``, ``rollback`` or ``verify``."""
-        return self._transport.post(Migration, f"/migrations/{migration_id}/actions", {"action": action})
+    def act(self, migration_id: str, action: str, *, jobs: int | None = None) -> Migration:
+        """Have it ``pause``, ``resume``, ``cancel``, ``retry``, ``rollback`` or ``verify``.
+
+        :param jobs: how many steps run at the same time from now on.
+        """
+        body = {"action": action, "jobs": jobs}
+        return self._transport.post(Migration, f"/migrations/{migration_id}/actions", body)
 
     def report(self, migration_id: str) -> Report:
         """What it came to."""

@@ -423,16 +423,17 @@ class Pumphouse:
             case _:
                 work.resume()
 
-    def want(self, migration_id: str, what: Wish) -> MigrationRecord:
+    def want(self, migration_id: str, what: Wish, *, jobs: int | None = None) -> MigrationRecord:
         """Have a supervisor do something with a migration.
 
+        :param jobs: how many steps run at the same time from now on; None is as before.
         :raises pumphouse.errors.WrongState: its state does not allow it.
         :raises pumphouse.errors.MigrationBusy: a living process is at work on it.
         """
         record = self.migration(migration_id)
         if what is Wish.CANCEL and (record.state is MigrationState.PLANNED or self._alive(record)):
             return self.cancel(record.id)
-        record = self.store.wishes.make(record.id, what)
+        record = self.store.wishes.make(record.id, what, jobs=jobs)
         self.look()
         return record
 

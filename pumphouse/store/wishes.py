@@ -59,9 +59,10 @@ class Wishes:
         self._database = database
 
     @retried
-    def make(self, id: str, what: Wish) -> MigrationRecord:
+    def make(self, id: str, what: Wish, *, jobs: int | None = None) -> MigrationRecord:
         """Want something of a migration. The same wish again changes nothing.
 
+        :param jobs: how many steps run at the same time from now on; None is as before.
         :raises WrongState: its state does not allow that.
         :raises MigrationBusy: a living process is at work on it, or something else is wanted of it.
         """
@@ -90,6 +91,8 @@ class Wishes:
                     next_step=f"See it with: pumphouse migration show {row.id}",
                 )
             row.wanted, row.wanted_at = what, datetime.now(UTC)
+            if jobs is not None:
+                row.options = {**row.options, "jobs": jobs}
             # What an earlier process was asked for, and did, is no answer to this.
             row.request = None
             return record_of(row)

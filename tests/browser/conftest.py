@@ -131,6 +131,7 @@ def every_page(plan, moved, failed):
         f"/migrations/{moved}/units",
         "/clouds",
         "/clouds/source/resources?tenant=shop",
+        "/resource-types",
         "/new",
         f"/new?operation={failed}",
         f"/operations/{failed}",

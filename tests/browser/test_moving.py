@@ -74,9 +74,12 @@ def test_a_person_moves_a_tenant_from_choosing_it_to_the_report(page):
     page.get_by_role("button", name="Start…").click()
     page.get_by_label("Name", exact=True).fill("the web shop")
     page.get_by_label("Steps at once").fill("4")
+    page.get_by_label("Copies at once").fill("2")
+    page.get_by_label("MiB per second").fill("512")
     page.get_by_role("button", name="Start it").click()
     page.wait_for_url("**/migrations/m-*")
     expect(page.get_by_role("heading", level=1)).to_contain_text("the web shop")
+    expect(page.locator("#migration .facts").first).to_contain_text("512")
     state_is(page, "succeeded")
     expect(page.locator(".tile", has_text="Done")).to_contain_text("100 %")
     assert page.locator("#graph .node.good").count() > 40
@@ -189,9 +192,12 @@ def test_a_server_that_fails_is_told_with_what_to_do_and_tried_again(page, serve
     expect(page.locator(".log")).to_contain_text("web-1")
     cloud_pair.destination.faults.clear()
     button(page, "Retry").click()
+    page.get_by_role("dialog").get_by_label("Steps at once").fill("3")
     page.get_by_role("dialog").get_by_role("button", name="Try again").click()
     state_is(page, "succeeded")
     expect(page.locator(".failures")).to_have_count(0)
+    expect(page.locator("#migration .facts").first).to_contain_text("Last run begun")
+    expect(page.get_by_text("the last run")).to_be_visible()
 
 
 def test_a_request_that_a_cloud_refused_is_told_with_its_id(page, served, cloud_pair):

@@ -112,6 +112,7 @@ def _values(record: MigrationRecord) -> dict[str, Any]:
         "most": _MOST_LISTED,
         "has_report": service().store.migrations.report(record.id) is not None,
         "queue": service().config.api.migrations,
+        "jobs": service().config.engine.jobs,
         **_log(record, found.units),
     }
 

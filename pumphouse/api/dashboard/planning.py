@@ -130,7 +130,7 @@ def show_plan(plan_id: str) -> AnyResponse:
         filters={name: one for name, one in given.items() if one},
         choices=CHOICES,
         configured=service().config.migration,
-        jobs=service().config.engine.jobs,
+        engine=service().config.engine,
         key=secrets.token_urlsafe(16),
     )
 

@@ -32,14 +32,15 @@ ACCEPTED = Answer(
 )
 
 
+Jobs = Annotated[int, Field(ge=1, le=256)]
+
+
 class MigrationOptions(Document):
     """Choices of one migration that differ from the configured ones."""
 
     quiesce: Quiesce | None = None
     passwords: Passwords | None = None
-    jobs: Annotated[int, Field(ge=1, le=256)] | None = Field(
-        default=None, description="How many steps run at the same time."
-    )
+    jobs: Jobs | None = Field(default=None, description="How many steps run at the same time.")
     transfers: Annotated[int, Field(ge=1, le=256)] | None = Field(
         default=None, description="How many images and disks are copied at the same time."
     )
@@ -88,10 +89,23 @@ class Action(StrEnum):
     VERIFY = "verify"
 
 
+_WITH_JOBS = frozenset({Action.RESUME, Action.RETRY, Action.ROLLBACK})
+
+
 class NewAction(Document):
     """What to do."""
 
     action: Action
+    jobs: Jobs | None = Field(
+        default=None,
+        description="How many steps run at the same time from now on: for `resume`, `retry` and `rollback`.",
+    )
+
+    @model_validator(mode="after")
+    def _jobs_where_steps_run(self) -> Self:
+        if self.jobs is not None and self.action not in _WITH_JOBS:
+            raise ValueError(f"{self.action} takes no jobs")
+        return self
 
 
 WISHES = {
@@ -143,7 +157,7 @@ def act_on_migration(path: MigrationPath, body: NewAction) -> Reply:
     require(f"migrations:{body.action}")
     if body.action is Action.PAUSE:
         return _migration(service().pause(path.migration_id))
-    return _migration(service().want(path.migration_id, WISHES[body.action]))
+    return _migration(service().want(path.migration_id, WISHES[body.action], jobs=body.jobs))
 
 
 def _migration(record: MigrationRecord) -> Reply:

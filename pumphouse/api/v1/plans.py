@@ -6,7 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field
+from flask import url_for
+from pydantic import ConfigDict, Field
 
 from pumphouse import errors
 from pumphouse.api.documents import Document, Id, IdempotencyHeader, Page, Paging
@@ -160,6 +161,21 @@ class Plan(PlanSummary):
         )
 
 
+class PlanFile(Document):
+    """A plan as the command line saves it. What it holds besides is pumphouse's own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    format: str
+    version: int
+    id: str
+    created_at: str
+    source: Id
+    destination: Id
+    scope: ScopeDocument
+    resources: list[dict[str, Any]]
+
+
 class Node(Document):
     """A resource in the graph."""
 
@@ -249,6 +265,39 @@ def show_plan_graph(path: PlanPath, query: GraphQuery) -> Document | Reply:
     if query.format is GraphFormat.MERMAID:
         return Reply(text=render.mermaid(plan), media_type="text/vnd.mermaid; charset=utf-8")
     return _graph(plan)
+
+
+@routes.route_to("get", "/plans/<plan_id>/file", allow="plans:read", answer=PlanFile, errors=OF_A_PLAN)
+def show_plan_file(path: PlanPath) -> Document:
+    """Show a plan as the command line saves and takes it: `pumphouse migrate --plan FILE`."""
+    return PlanFile.model_validate(service().stored_plan(path.plan_id).to_dict())
+
+
+@routes.route_to(
+    "post",
+    "/plan-files",
+    allow="plans:create",
+    answer=Answer(
+        document=PlanSummary,
+        status=201,
+        description="The plan, with its id in this store.",
+        headers={"Location": "Where the plan is."},
+    ),
+    errors=(errors.BadPlan, errors.BadOverride),
+)
+def take_plan_file(body: PlanFile) -> Reply:
+    """Take in a plan that was saved as a file. It is planned again when it is carried out."""
+    plan = service().keep_plan(ServicePlan.from_dict(body.model_dump(mode="json"), where="what was sent"))
+    return Reply(
+        document=PlanSummary(
+            id=plan.id,
+            created_at=plan.created_at,
+            source=plan.source,
+            destination=plan.destination,
+            scope=ScopeDocument.model_validate(plan.scope.to_dict()),
+        ),
+        headers={"Location": url_for("plans.show_plan", plan_id=plan.id)},
+    )
 
 
 @routes.route_to(

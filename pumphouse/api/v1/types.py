@@ -53,7 +53,12 @@ class TypeList(Document):
 @routes.route_to("get", "/resource-types", allow="types:read", answer=TypeList)
 def list_resource_types() -> Document:
     """List the types of resources that are moved, needed ones first."""
-    found = [
+    return TypeList(resource_types=all_types())
+
+
+def all_types() -> list[Type]:
+    """The types of the registry, as they are declared."""
+    return [
         Type(
             name=name,
             about=(inspect.getdoc(type(kind)) or "").partition("\n")[0],
@@ -75,4 +80,3 @@ def list_resource_types() -> Document:
         )
         for name, kind in service().registry.items()
     ]
-    return TypeList(resource_types=found)

@@ -66,7 +66,10 @@ def test_everything_can_be_read(api):
     assert [one.kind for one in asked] == ["plan", "refresh"]
     assert api.operation(asked[0].id) == asked[0]
     assert asked[0].plan_id == plan.id
+    taken = api.take_plan(api.plan_file(plan.id))
+    assert taken.scope == plan.scope
     api.delete_plan(plan.id)
+    api.delete_plan(taken.id)
     assert list(api.plans()) == []
 
 

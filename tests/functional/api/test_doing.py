@@ -112,6 +112,17 @@ def test_what_waits_can_be_paused_and_resumed_and_cancelled(client):
     assert (busy.status_code, busy.json["type"]) == (409, "urn:pumphouse:error:MigrationBusy")
 
 
+def test_how_many_steps_run_at_once_can_be_changed_later(client, service):
+    id = begin(client, options={"jobs": 2, "transfers": 3, "bandwidth": 1024})
+    assert {"jobs": 2, "transfers": 3, "bandwidth": 1024}.items() <= service.migration(id).options.items()
+    act(client, id, "pause")
+    answer = client.post(f"/v1/migrations/{id}/actions", json={"action": "resume", "jobs": 5})
+    assert answer.status_code == 202
+    assert service.migration(id).options["jobs"] == 5
+    refused = client.post(f"/v1/migrations/{id}/actions", json={"action": "pause", "jobs": 5})
+    assert (refused.status_code, refused.json["type"]) == (400, "urn:pumphouse:error:InvalidRequest")
+
+
 def test_a_pause_holds_until_somebody_resumes(client, service, cloud_pair, wait_for, wait_for_state):
     cloud_pair.destination.timings["build"] = 3.0
     with service.supervise(at_once=1):

@@ -174,6 +174,35 @@ def test_a_migration_is_told_with_its_units_steps_events_and_report(client, serv
     assert client.delete(f"/v1/plans/{found['plan_id']}").json["type"] == "urn:pumphouse:error:WrongState"
 
 
+def test_a_plan_is_saved_as_a_file_and_taken_in_again(client, service):
+    plan = make_plan(client, SCOPE)["id"]
+    file = client.get(f"/v1/plans/{plan}/file").json
+    assert file == service.stored_plan(plan).to_dict()
+    taken = client.post("/v1/plan-files", json=file)
+    assert taken.status_code == 201, taken.text
+    assert taken.json["id"] != plan
+    assert taken.headers["Location"] == f"/v1/plans/{taken.json['id']}"
+    assert service.stored_plan(taken.json["id"]).to_dict() == file | {"id": taken.json["id"]}
+    migration = ask(client, "/v1/migrations", {"plan_id": taken.json["id"]})["migration_id"]
+    assert service.migration(migration).name == "tenant shop"
+
+
+def test_a_saved_plan_may_be_larger_than_other_bodies(client, service):
+    plan = service.stored_plan(make_plan(client, SCOPE)["id"]).to_dict()
+    large = plan | {"resources": [*plan["resources"]]}
+    large["resources"][0] = large["resources"][0] | {"reason": "x" * 5_000_000}
+    assert client.post("/v1/plan-files", json=large).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "change", [{"format": "other"}, {"version": 99}, {"resources": [{}]}, {"created_at": "yesterday"}]
+)
+def test_a_damaged_plan_is_not_taken_in(client, service, change):
+    plan = service.stored_plan(make_plan(client, SCOPE)["id"]).to_dict()
+    refused = client.post("/v1/plan-files", json=plan | change)
+    assert (refused.status_code, refused.json["type"]) == (400, "urn:pumphouse:error:BadPlan")
+
+
 def test_a_page_loads_its_plan_once(client, service, monkeypatch):
     plan = make_plan(client, SCOPE)["id"]
     id = service.start(service.stored_plan(plan), check_fresh=False).id

@@ -9,13 +9,13 @@ const graph = new Graph(document.getElementById("graph"));
 
 // -- actions
 
-async function act(action, button) {
+async function act(action, button, jobs) {
   button.disabled = true;
   try {
     const answer = await fetch(`/v1/migrations/${root.dataset.migration}/actions`, {
       method: "POST",
       headers: { "Content-Type": "application/json", Accept: "application/json" },
-      body: JSON.stringify({ action }),
+      body: JSON.stringify(jobs ? { action, jobs: Number(jobs) } : { action }),
     });
     if (!answer.ok) say(await problem(answer));
   } catch {
@@ -33,7 +33,8 @@ root.addEventListener("click", (event) => {
   dialog.returnValue = "";
   dialog.addEventListener("close", () => {
     // Buttons may have been put anew meanwhile.
-    if (dialog.returnValue) act(dialog.returnValue, document.getElementById(button.id) ?? button);
+    const jobs = dialog.querySelector('[name="jobs"]')?.value;
+    if (dialog.returnValue) act(dialog.returnValue, document.getElementById(button.id) ?? button, jobs);
   }, { once: true });
   dialog.showModal();
 });

@@ -28,7 +28,8 @@ form.addEventListener("submit", async (event) => {
   const values = new FormData(form);
   const options = {};
   for (const name of ["quiesce", "passwords"]) if (values.get(name)) options[name] = values.get(name);
-  if (values.get("jobs")) options.jobs = Number(values.get("jobs"));
+  for (const name of ["jobs", "transfers"]) if (values.get(name)) options[name] = Number(values.get(name));
+  if (values.get("bandwidth")) options.bandwidth = Math.round(Number(values.get("bandwidth")) * 1048576);
   const idle = busy(form.querySelector(".primary"));
   const answer = await send("POST", "/v1/migrations", {
     plan_id: plan, name: values.get("name"), check_fresh: values.has("check_fresh"), options,
