@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from serving import config_file  # noqa: F401 -- a fixture
 
 from pumphouse import config
 from pumphouse.devcloud import DevCloud
-from pumphouse.devcloud.fill import fill
 from pumphouse.model import Scope, ScopeKind
 from pumphouse.plan.document import Plan
 from pumphouse.service import Pumphouse
 from pumphouse.store.migrations import MigrationRecord
-
-DESCRIPTIONS = Path(__file__).parents[2] / "etc" / "pumphouse" / "devcloud"
 
 
 @dataclass
@@ -51,22 +49,7 @@ class Site:
 
 
 @pytest.fixture
-def site(cloud_pair, tmp_path) -> Iterator[Site]:
+def site(cloud_pair, config_file) -> Iterator[Site]:  # noqa: F811 -- it asks for it
     """The demonstration's clouds, filled."""
-    fill(cloud_pair.source, DESCRIPTIONS / "demo-source.yaml")
-    fill(cloud_pair.destination, DESCRIPTIONS / "demo-destination.yaml")
-    path = tmp_path / "pumphouse.conf"
-    path.write_text(
-        f"""
-[store]
-url = sqlite:///{tmp_path / "store" / "pumphouse.db"}
-[engine]
-poll_interval = 0.05
-[cloud:source]
-keystone_database = {cloud_pair.source.keystone_database_url}
-[cloud:destination]
-keystone_database = {cloud_pair.destination.keystone_database_url}
-"""
-    )
-    with Pumphouse.open(config.load([path])) as app:
-        yield Site(cloud_pair.source, cloud_pair.destination, app, path)
+    with Pumphouse.open(config.load([config_file])) as app:
+        yield Site(cloud_pair.source, cloud_pair.destination, app, config_file)
