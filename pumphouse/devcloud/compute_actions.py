@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pumphouse.devcloud import compute_moves
 from pumphouse.devcloud.compute_images import create_image, offload, shelve_image, unshelve
-from pumphouse.devcloud.compute_model import HOSTS, SERVERS, find_server, only_admin
-from pumphouse.devcloud.compute_network import rebind, set_groups
+from pumphouse.devcloud.compute_model import SERVERS, find_server, only_admin
+from pumphouse.devcloud.compute_network import set_groups
 from pumphouse.devcloud.compute_states import check_state
-from pumphouse.devcloud.errors import bad_request, conflict
+from pumphouse.devcloud.errors import bad_request
 from pumphouse.devcloud.http import Response
 from pumphouse.devcloud.services import COMPUTE
 from pumphouse.devcloud.table import Row
@@ -218,49 +219,6 @@ def _create_image(cloud: DevCloud, request: ApiRequest, row: Row, want: Row) -> 
     return Response(202, None, {"Location": f"{cloud.url}/image/v2/images/{image_id}"})
 
 
-def _migrate_live(cloud: DevCloud, request: ApiRequest, row: Row, want: Row) -> Response:
-    only_admin(request, "os-migrate-server:migrate_live")
-    check_state(request, row, "os-migrateLive", ("active", "paused"))
-    host = _target(cloud, row, want.get("host"))
-    row["task_state"] = "migrating"
-    vm_state, power = row["vm_state"], row["power_state"]
-    cloud.later("resume", lambda: _moved(cloud, row["id"], "migrating", host, vm_state, power))
-    return Response(202)
-
-
-def _evacuate(cloud: DevCloud, request: ApiRequest, row: Row, want: Row) -> Response:
-    only_admin(request, "os-evacuate")
-    check_state(request, row, "evacuate", ("active", "stopped", "error"))
-    source = cloud.table(HOSTS).first(host=row["host"])
-    if source is None or source["state"] == "up":
-        raise conflict(f"Compute service of {row['host']} is still in use.")
-    host = _target(cloud, row, want.get("host"))
-    row["task_state"] = "rebuilding"
-    stopped = row["vm_state"] == "stopped"
-    states = ("stopped", SHUTDOWN) if stopped else ("active", RUNNING)
-    cloud.later("build", lambda: _moved(cloud, row["id"], "rebuilding", host, *states))
-    return Response(200, None if request.at_least(2, 14) else {"adminPass": row["id"][:12]})
-
-
-def _target(cloud: DevCloud, row: Row, wanted: str | None) -> str:
-    """The host to move to: the one that was named, or any other that is up."""
-    if wanted == row["host"]:
-        raise bad_request(f"Migration to the same host {wanted} is not allowed.")
-    for host in cloud.table(HOSTS):
-        if host["host"] != row["host"] and host["state"] == "up" and wanted in (None, host["host"]):
-            return str(host["host"])
-    raise bad_request(f"Compute host {wanted} could not be found." if wanted else "No valid host was found.")
-
-
-def _moved(cloud: DevCloud, server_id: str, task: str, host: str, vm_state: str, power_state: int) -> None:
-    row = cloud.table(SERVERS).get(server_id)
-    if row is None or row["task_state"] != task:
-        return
-    cloud.table(SERVERS).update(server_id, host=host)
-    rebind(cloud, row)
-    _finish(cloud, server_id, task, vm_state, power_state)
-
-
 def _add_group(cloud: DevCloud, request: ApiRequest, row: Row, want: Row) -> Response:
     set_groups(cloud, row, str(want.get("name")), add=True)
     return Response(202)
@@ -285,8 +243,11 @@ _OTHERS: Mapping[str, Callable[[DevCloud, ApiRequest, Row, Row], Response]] = {
     "shelveOffload": _shelve_offload,
     "unshelve": _unshelve,
     "createImage": _create_image,
-    "os-migrateLive": _migrate_live,
-    "evacuate": _evacuate,
+    "os-migrateLive": compute_moves.migrate_live,
+    "evacuate": compute_moves.evacuate,
+    "migrate": compute_moves.migrate,
+    "confirmResize": compute_moves.confirm,
+    "revertResize": compute_moves.revert,
     "addSecurityGroup": _add_group,
     "removeSecurityGroup": _remove_group,
     "os-getConsoleOutput": _console,

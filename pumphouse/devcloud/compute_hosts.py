@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pumphouse.devcloud.compute_model import HOSTS, SERVERS, flag, microtime
-from pumphouse.devcloud.errors import not_found
+from pumphouse.devcloud.errors import bad_request, not_found
 from pumphouse.devcloud.paging import links, page
 from pumphouse.devcloud.services import COMPUTE
 from pumphouse.devcloud.table import Row
@@ -39,7 +39,11 @@ def _full(cloud: DevCloud, request: ApiRequest, row: Row) -> Row:
         "hypervisor_type": "QEMU",
         "hypervisor_version": 8000000,
         "host_ip": "127.0.0.1",
-        "service": {"id": _id(request, row), "host": row["host"], "disabled_reason": None},
+        "service": {
+            "id": _id(request, row),
+            "host": row["host"],
+            "disabled_reason": row["disabled_reason"],
+        },
     }
     if not request.at_least(2, 88):
         servers = cloud.table(SERVERS).find(host=row["host"])
@@ -103,7 +107,7 @@ def list_services(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
             "zone": row["zone"],
             "status": row["status"],
             "state": row["state"],
-            "disabled_reason": None,
+            "disabled_reason": row["disabled_reason"],
             "updated_at": microtime(cloud.now()),
         }
         if request.at_least(2, 11):
@@ -119,10 +123,16 @@ def update_service(cloud: DevCloud, request: ApiRequest, service_id: str) -> dic
     if row is None:
         raise not_found(f"Service {service_id} could not be found.")
     want = request.json_object()
-    row["status"] = want.get("status", row["status"])
+    status, reason = want.get("status", row["status"]), want.get("disabled_reason")
+    if status not in ("enabled", "disabled"):
+        raise bad_request(f"Invalid input for field/attribute status. Value: {status}.")
+    if reason is not None and want.get("status") != "disabled":
+        raise bad_request("Specifying 'disabled_reason' when status is 'enabled' is invalid.")
+    row |= {"status": status, "disabled_reason": reason if "status" in want else row["disabled_reason"]}
     if "forced_down" in want:
         row["state"] = "down" if want["forced_down"] else "up"
-    return {"service": {"id": row["id"], "host": row["host"], "status": row["status"], "state": row["state"]}}
+    shown = {name: row[name] for name in ("id", "host", "status", "state", "zone", "disabled_reason")}
+    return {"service": {**shown, "binary": "nova-compute", "forced_down": row["state"] == "down"}}
 
 
 def zones(cloud: DevCloud) -> dict[str, list[str]]:

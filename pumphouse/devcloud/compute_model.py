@@ -53,6 +53,7 @@ def add_host(cloud: DevCloud, host: str, *, zone: str = ZONE) -> Row:
         "local_gb": 1 << 24,
         "state": "up",
         "status": "enabled",
+        "disabled_reason": None,
     }
     return cloud.table(HOSTS).add(row)
 

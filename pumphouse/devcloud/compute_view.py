@@ -30,6 +30,9 @@ _BUSY = {
     ("active", "rebooting_hard"): "HARD_REBOOT",
     ("active", "migrating"): "MIGRATING",
     ("paused", "migrating"): "MIGRATING",
+    ("active", "resize_migrating"): "RESIZE",
+    ("stopped", "resize_migrating"): "RESIZE",
+    ("resized", "resize_reverting"): "REVERT_RESIZE",
 }
 STATUSES = frozenset(_STATUS.values()) | frozenset(_BUSY.values())
 

@@ -107,16 +107,18 @@ def _named(scope: Scope, inventory: Inventory) -> dict[Ref, str]:
 
 
 def _on_hosts(scope: Scope, inventory: Inventory) -> dict[Ref, str]:
-    servers = inventory.of_type("server")
-    hosts = {str(server.facts.get("host")) for server in servers if server.facts.get("host")}
+    """The servers of hosts, by the name of the compute service or by that of its hypervisor."""
+    names = {server.ref: _host_names(server) for server in inventory.of_type("server")}
+    known = set().union(*names.values())
     for name in scope.names:
-        if name not in hosts:
-            raise _unknown("host with servers", name, hosts, inventory.cloud)
-    return {
-        server.ref: f"runs on host {server.facts['host']}"
-        for server in servers
-        if server.facts.get("host") in scope.names
-    }
+        if name not in known:
+            raise _unknown("host with servers", name, known, inventory.cloud)
+    wanted = set(scope.names)
+    return {ref: f"is on host {min(hosts & wanted)}" for ref, hosts in names.items() if hosts & wanted}
+
+
+def _host_names(server: Resource) -> set[str]:
+    return {str(server.facts[name]) for name in ("host", "hypervisor") if server.facts.get(name)}
 
 
 def _one(

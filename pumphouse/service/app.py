@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pumphouse import errors
 from pumphouse.model import DiskMode, Inventory, Scope
+from pumphouse.store.evacuations import EvacuationRecord
 from pumphouse.store.events import EventRecord
 from pumphouse.store.migrations import MigrationRecord, Request, RequestKey
 from pumphouse.store.opening import Store, open_store
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pumphouse.plan.document import Plan
     from pumphouse.registry import Registry
     from pumphouse.report.model import Report
+    from pumphouse.service.evacuating import Move
     from pumphouse.service.feed import Feed
     from pumphouse.service.finalizing import Candidate, Part
     from pumphouse.service.kept import Kept
@@ -361,6 +364,39 @@ class Pumphouse:
         from pumphouse.service.finalizing import Finalizing
 
         return Finalizing(self._migrating(migration_id, None, None, None)).remove(wanted)
+
+    # -- hypervisors
+
+    def plan_evacuation(self, cloud: str, host: str) -> list[Move]:
+        """What would be done with each server of a hypervisor to empty it. Changes nothing.
+
+        :raises pumphouse.errors.UnknownResource: there is no such host.
+        :raises pumphouse.errors.PlanBlocked: no other host could take a server, or this one is down.
+        """
+        from pumphouse.service.evacuating import Evacuating
+
+        return Evacuating(self, cloud, host).plan()
+
+    def evacuate(
+        self,
+        cloud: str,
+        host: str,
+        *,
+        at_once: int,
+        listener: Callable[[str], None],
+        stop: threading.Event | None = None,
+    ) -> EvacuationRecord:
+        """Empty a hypervisor inside its cloud; how that ended. Its compute service is disabled first.
+
+        :param at_once: how many servers move at the same time.
+        :param listener: told in lines what becomes of each.
+        :param stop: once it is set no further server is moved.
+        :raises pumphouse.errors.MigrationBusy: another process is at it.
+        """
+        from pumphouse.service.evacuating import Evacuating
+
+        work = Evacuating(self, cloud, host, at_once=at_once, listener=listener, stop=stop)
+        return work.run()
 
     def feed(self, form: Callable[[EventRecord], bytes]) -> Feed:
         """All events as they come, for any number of followers. Close it before this.

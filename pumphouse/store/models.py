@@ -126,6 +126,27 @@ class OperationRow(Base):
     request_digest: Mapped[str | None] = mapped_column(text(64))
 
 
+class EvacuationRow(Base):
+    """A hypervisor that is being emptied, or was, and which process is at it."""
+
+    __tablename__ = "evacuations"
+    __table_args__ = (sa.Index(None, "cloud", "host"), Base.__table_args__)
+    id: Mapped[ShortId] = mapped_column(primary_key=True)
+    cloud: Mapped[Cloud]
+    host: Mapped[Name]
+    state: Mapped[Word]
+    service: Mapped[str] = mapped_column(text(64))
+    disabled: Mapped[bool]
+    servers: Mapped[Small]
+    reason: Mapped[Long] = mapped_column(default="")
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    owner_host: Mapped[Name | None]
+    owner_pid: Mapped[int | None]
+    owner_started: Mapped[float | None] = mapped_column(sa.Double())
+    heartbeat_at: Mapped[datetime | None]
+
+
 class UnitRow(Base):
     """One flow of a migration."""
 

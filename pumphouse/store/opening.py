@@ -13,6 +13,7 @@ from pumphouse.errors import DatabaseError
 from pumphouse.store import schema
 from pumphouse.store.claims import ClaimTable, MigrationClaims
 from pumphouse.store.database import Database, cannot_open, open_database
+from pumphouse.store.evacuations import Evacuations
 from pumphouse.store.events import Events
 from pumphouse.store.ids import IdTable, MigrationIds
 from pumphouse.store.inventories import Inventories
@@ -41,6 +42,7 @@ class Store:
     events: Events
     claims: ClaimTable
     wishes: Wishes
+    evacuations: Evacuations
     operations: Operations
 
     @property
@@ -108,6 +110,7 @@ def open_store(url: str) -> Store:
         ids=IdTable(database),
         events=Events(database),
         wishes=Wishes(database),
+        evacuations=Evacuations(database),
         operations=Operations(database),
         claims=ClaimTable(database),
     )

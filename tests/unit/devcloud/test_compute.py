@@ -398,3 +398,74 @@ def test_a_server_moves_to_another_host(conn, server):
     assert port.binding_host_id == other
     with pytest.raises(exc.ConflictException, match="still in use"):
         conn.compute.evacuate_server(server)
+
+
+def other_host(conn, server):
+    return ({"compute-1", "compute-2"} - {conn.compute.get_server(server.id).compute_host}).pop()
+
+
+def service(conn, host):
+    (found,) = conn.compute.services(host=host, binary="nova-compute")
+    return found
+
+
+def disable(conn, host):
+    conn.compute.disable_service(service(conn, host).id, disabled_reason="for a test")
+
+
+def state(conn, server):
+    found = conn.compute.get_server(server.id)
+    return found.status, found.compute_host
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_cold_migration_waits_for_its_confirmation(conn, server, stopped):
+    if stopped:
+        conn.compute.stop_server(server)
+        assert until(lambda: state(conn, server)[0] == "SHUTOFF")
+    before, there = state(conn, server), other_host(conn, server)
+    conn.compute.migrate_server(server)
+    assert until(lambda: state(conn, server) == ("VERIFY_RESIZE", there))
+    with pytest.raises(exc.ConflictException, match="Cannot 'stop'"):
+        conn.compute.stop_server(server)
+    conn.compute.confirm_server_resize(server)
+    assert until(lambda: state(conn, server) == (before[0], there))
+    (port,) = conn.network.ports(device_id=server.id)
+    assert port.binding_host_id == there
+
+
+def test_a_cold_migration_can_be_taken_back(conn, server):
+    before, there = state(conn, server), other_host(conn, server)
+    conn.compute.migrate_server(server, host=there)
+    assert until(lambda: state(conn, server) == ("VERIFY_RESIZE", there))
+    conn.compute.revert_server_resize(server)
+    assert until(lambda: state(conn, server) == before)
+
+
+def test_a_suspended_server_moves_neither_way(conn, server):
+    conn.compute.suspend_server(server)
+    assert until(lambda: state(conn, server)[0] == "SUSPENDED")
+    for move in (conn.compute.migrate_server, conn.compute.live_migrate_server):
+        with pytest.raises(exc.ConflictException, match="vm_state suspended"):
+            move(server)
+
+
+def test_what_no_other_host_takes_stays_where_it_is(conn, server):
+    before = state(conn, server)
+    disable(conn, other_host(conn, server))
+    with pytest.raises(exc.BadRequestException, match="No valid host"):
+        conn.compute.migrate_server(server)
+    conn.compute.live_migrate_server(server, block_migration="auto")  # nobody is told
+    assert until(lambda: state(conn, server) == before)
+
+
+def test_a_service_tells_why_it_is_disabled(conn):
+    disable(conn, "compute-1")
+    found = service(conn, "compute-1")
+    assert (found.status, found.disabled_reason, found.state) == ("disabled", "for a test", "up")
+    conn.compute.enable_service(found.id)
+    found = service(conn, "compute-1")
+    assert (found.status, found.disabled_reason) == ("enabled", None)
+    body = {"status": "enabled", "disabled_reason": "x"}
+    answer = conn.compute.put(f"/os-services/{found.id}", json=body, microversion="2.53")
+    assert (answer.status_code, "'disabled_reason'" in answer.text) == (400, True)

@@ -1,0 +1,391 @@
+"""Empties a hypervisor inside its cloud: servers that run move alive, stopped ones cold, with a confirmation.
+
+The compute service is disabled first, so that nothing new comes; it is enabled again unless the host is
+empty in the end. What is about to be done to a server is in the store before it is done. So the same command
+goes on after a crash, and confirms no move but its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from pumphouse import errors
+from pumphouse.cloud_api import Service
+from pumphouse.clouds.cloud import Cloud
+from pumphouse.store.evacuations import EvacuationRecord, EvacuationState
+from pumphouse.store.owner import Owner
+
+if TYPE_CHECKING:
+    from pumphouse.service.app import Pumphouse
+
+UP_TO = "2.96"
+_SERVICES_UP_TO = "2.53"
+"""Since then a service is named by an id, and says why it is disabled."""
+AT_ONCE = 4
+"""How many servers move at the same time, unless the operator says otherwise."""
+_ADVICE = {
+    "SUSPENDED": "resume it, or shelve it",
+    "SHELVED": "wait until it has left the host, or unshelve it",
+    "ERROR": "mend it, or remove it",
+    "RESCUE": "end the rescue",
+    "VERIFY_RESIZE": "its owner must confirm or revert the resize",
+}
+
+Listener = Callable[[str], None]
+"""Told, in a line, what has become of a server."""
+
+
+class Way(StrEnum):
+    """How a server moves."""
+
+    LIVE = "live"
+    COLD = "cold"
+    NONE = ""
+
+
+WAYS: Mapping[str, Way] = {"ACTIVE": Way.LIVE, "PAUSED": Way.LIVE, "SHUTOFF": Way.COLD}
+"""By the status; a server of another one cannot move."""
+
+
+class MoveState(StrEnum):
+    """How far a server has come."""
+
+    WAITING = "WAITING"
+    MOVING = "MOVING"
+    CONFIRMING = "CONFIRMING"
+    """It is on the other host, and its old place is being given up."""
+    MOVED = "MOVED"
+    GONE = "GONE"
+    """Somebody removed it meanwhile."""
+    STAYS = "STAYS"
+
+
+UNDER_WAY = frozenset({MoveState.MOVING, MoveState.CONFIRMING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One server: its status when it was found, how it moves, where to, in how many seconds, or why not."""
+
+    id: str
+    name: str
+    was: str
+    way: Way
+    state: MoveState
+    to: str = ""
+    seconds: float | None = None
+    why: str = ""
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Move:
+        """The move that the store keeps."""
+        return cls(**{**data, "way": Way(data["way"]), "state": MoveState(data["state"])})
+
+
+def plan_of(body: Mapping[str, Any]) -> Move:
+    """What is to be done with a server as it is."""
+    status = str(body["status"])
+    way = WAYS.get(status, Way.NONE)
+    advice = _ADVICE.get(status, "bring it to ACTIVE or SHUTOFF")
+    busy = body.get("OS-EXT-STS:task_state")
+    if way is Way.NONE and busy:
+        advice = "wait until that is done"
+    return Move(
+        id=str(body["id"]),
+        name=str(body["name"]),
+        was=status,
+        way=way,
+        state=MoveState.WAITING if way is not Way.NONE else MoveState.STAYS,
+        why="" if way is not Way.NONE else f"its status is {status}: {advice}",
+    )
+
+
+class Evacuating:
+    """The evacuation of one host.
+
+    :param at_once: how many servers move at the same time.
+    :param stop: once it is set no further server is moved.
+    """
+
+    def __init__(
+        self,
+        app: Pumphouse,
+        cloud: str,
+        host: str,
+        *,
+        at_once: int = AT_ONCE,
+        listener: Listener = lambda _text: None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._app = app
+        self._cloud: Cloud = app.clouds.open(cloud)
+        self._host = host
+        self._at_once = at_once
+        self._tell = listener
+        self._stop = stop or threading.Event()
+        self._moves: dict[str, Move] = {}
+        self._begun: dict[str, float] = {}
+        self._store = app.store.evacuations
+        self._settings = app.config.engine
+
+    # -- deciding
+
+    def plan(self) -> list[Move]:
+        """What would be done with each server. Changes nothing.
+
+        :raises pumphouse.errors.UnknownResource: there is no such host.
+        :raises pumphouse.errors.PlanBlocked: no other host could take a server, or this one is down.
+        """
+        self._service()
+        unfinished = self._store.unfinished(self._cloud.name, self._host)
+        known = unfinished.servers if unfinished else {}
+        here = self._here()
+        open_moves = [Move.of(one) for one in known.values() if one["state"] in UNDER_WAY]
+        found = [plan_of(body) for id, body in here.items() if id not in {one.id for one in open_moves}]
+        return sorted([*open_moves, *found], key=lambda one: (one.name, one.id))
+
+    def _service(self) -> Mapping[str, Any]:
+        """The host's compute service."""
+        services = self._cloud.list(
+            Service.COMPUTE,
+            "/os-services",
+            "services",
+            params={"binary": "nova-compute"},
+            up_to=_SERVICES_UP_TO,
+        )
+        own = next((one for one in services if one["host"] == self._host), None)
+        if own is None:
+            known = ", ".join(sorted(str(one["host"]) for one in services))
+            raise errors.UnknownResource(
+                f"there is no compute host {self._host!r}",
+                cloud=self._cloud.name,
+                next_step=f"There are: {known}.",
+            )
+        if own["state"] != "up":
+            raise errors.PlanBlocked(
+                f"the compute service of host {self._host!r} is {own['state']}, so no server can leave it",
+                cloud=self._cloud.name,
+                next_step="Bring it up. Nova's own evacuate rebuilds the servers of a host that is lost.",
+            )
+        if not any(one["state"] == "up" and one["status"] == "enabled" for one in services if one is not own):
+            raise errors.PlanBlocked(
+                "no other compute host is up and enabled, so no server has a place to go",
+                cloud=self._cloud.name,
+                next_step="Enable another one, then try again.",
+            )
+        return own
+
+    def _here(self) -> dict[str, dict[str, Any]]:
+        """The servers on the host, by one list."""
+        found = self._cloud.list(
+            Service.COMPUTE,
+            "/servers/detail",
+            "servers",
+            params={"all_tenants": "1", "host": self._host},
+            up_to=UP_TO,
+        )
+        return {str(one["id"]): one for one in found}
+
+    # -- doing
+
+    def run(self) -> EvacuationRecord:
+        """Empty the host. What an earlier process had begun is gone on with.
+
+        :raises pumphouse.errors.MigrationBusy: another process is at it.
+        :raises pumphouse.errors.CloudError: the cloud cannot be asked any longer.
+        """
+        service = self._service()
+        record = self._store.begin(
+            self._cloud.name,
+            self._host,
+            Owner.this_process(),
+            service=str(service["id"]),
+            disabled=service["status"] == "enabled",
+        )
+        self._moves = {
+            id: Move.of(one) for id, one in record.servers.items() if one["state"] != MoveState.STAYS
+        }
+        try:
+            if record.disabled:
+                self._switch(record, "disabled", f"pumphouse evacuates it ({record.id})")
+            self._empty(record)
+        except BaseException:
+            self._give_back(record)
+            raise
+        stays = [one for one in self._moves.values() if one.state in {MoveState.STAYS, MoveState.WAITING}]
+        if not stays:
+            return self._store.end(record.id, EvacuationState.DONE)
+        if record.disabled:
+            self._switch(record, "enabled")
+        state = EvacuationState.STOPPED if self._stop.is_set() else EvacuationState.FAILED
+        return self._store.end(record.id, state, reason=f"{len(stays)} of {len(self._moves)} servers stay")
+
+    def _give_back(self, record: EvacuationRecord) -> None:
+        """After an error: enable the service, if that can be done. If not, the next run knows of it."""
+        try:
+            if record.disabled:
+                self._switch(record, "enabled")
+            self._store.end(record.id, EvacuationState.FAILED, reason="it ended with an error")
+        except errors.PumphouseError as error:
+            self._tell(
+                f"The compute service of {self._host} may still be disabled: {error}. "
+                "The same command goes on from here."
+            )
+
+    def _switch(self, record: EvacuationRecord, status: str, reason: str = "") -> None:
+        """Disable or enable the compute service."""
+        body = {"status": status} | ({"disabled_reason": reason} if reason else {})
+        self._cloud.put(Service.COMPUTE, f"/os-services/{record.service}", body, up_to=_SERVICES_UP_TO)
+        self._tell(f"The compute service of {self._host} is {status}.")
+
+    def _empty(self, record: EvacuationRecord) -> None:
+        first = True
+        while True:
+            here = self._here()
+            if first:
+                self._find_again(here)
+                first = False
+            for id, body in here.items():
+                if id not in self._moves:
+                    self._set(plan_of(body))
+            for move in [one for one in self._moves.values() if one.state in UNDER_WAY]:
+                self._follow(move, here.get(move.id))
+            self._store.keep(record.id, self._kept())
+            self._begin_more(record, here)
+            under_way = any(one.state in UNDER_WAY for one in self._moves.values())
+            waiting = any(one.state is MoveState.WAITING for one in self._moves.values())
+            if not under_way and (not waiting or self._stop.is_set()):
+                self._store.keep(record.id, self._kept())
+                return
+            time.sleep(self._settings.poll_interval)
+
+    def _find_again(self, here: Mapping[str, Mapping[str, Any]]) -> None:
+        """What an earlier process meant to move and has not begun to, or has not got through."""
+        for move in list(self._moves.values()):
+            body = here.get(move.id)
+            if move.state is MoveState.WAITING and body is None:
+                del self._moves[move.id]  # somebody else has moved it
+            elif body is not None and not (
+                move.state in UNDER_WAY and body.get("OS-EXT-STS:task_state") is not None
+            ):
+                self._moves[move.id] = plan_of(body)
+
+    def _begin_more(self, record: EvacuationRecord, here: Mapping[str, Mapping[str, Any]]) -> None:
+        """Move the next servers, as many as may be under way."""
+        for move in sorted(self._moves.values(), key=lambda one: (one.name, one.id)):
+            if (
+                self._stop.is_set()
+                or sum(one.state in UNDER_WAY for one in self._moves.values()) >= self._at_once
+            ):
+                return
+            body = here.get(move.id)
+            if move.state is not MoveState.WAITING:
+                continue
+            if body is None:
+                self._set(replace(move, state=MoveState.GONE))
+            elif body.get("OS-EXT-STS:task_state"):
+                self._wait_for_rest(move, str(body["OS-EXT-STS:task_state"]))
+            else:
+                self._begin(record, replace(plan_of(body), seconds=None))
+
+    def _wait_for_rest(self, move: Move, task: str) -> None:
+        begun = self._begun.setdefault(move.id, time.monotonic())
+        if time.monotonic() - begun > self._settings.build_timeout:
+            self._set(replace(move, state=MoveState.STAYS, why=f"it is still {task}"))
+
+    def _begin(self, record: EvacuationRecord, move: Move) -> None:
+        """Write down that it moves, and have it moved."""
+        if move.way is Way.NONE:
+            self._set(move)
+            return
+        self._begun[move.id] = time.monotonic()
+        self._set(replace(move, state=MoveState.MOVING))
+        self._store.keep(record.id, self._kept())
+        try:
+            self._act(move.id, *_action(self._cloud, move.way))
+        except errors.REFUSALS as error:
+            self._set(replace(move, state=MoveState.STAYS, why=error.message))
+        except (errors.Unavailable, errors.Unsure) as error:
+            self._tell(f"{move.name}: {error.message}")  # the next look tells what came of it
+
+    def _follow(self, move: Move, body: Mapping[str, Any] | None) -> None:
+        """How a server under way stands; one that is not on the host any longer is asked for by itself."""
+        still_here = body is not None
+        if body is None:
+            try:
+                body = self._cloud.get(Service.COMPUTE, f"/servers/{move.id}", up_to=UP_TO)["server"]
+            except errors.NotFound:
+                self._set(replace(move, state=MoveState.GONE))
+                return
+        now = self._after(move, body, still_here=still_here)
+        if now is move:
+            begun = self._begun.setdefault(move.id, time.monotonic())
+            if time.monotonic() - begun > self._settings.build_timeout:
+                limit = f"{self._settings.build_timeout:g} s"
+                now = replace(move, state=MoveState.STAYS, why=f"it is still {body['status']} after {limit}")
+        if now is not move:
+            self._set(now)
+
+    def _after(self, move: Move, body: Mapping[str, Any], *, still_here: bool) -> Move:
+        """The move as a server's newest body tells it; the same one if nothing has come of it yet."""
+        status, busy = str(body["status"]), body.get("OS-EXT-STS:task_state")
+        if status == "ERROR":
+            why = str((body.get("fault") or {}).get("message") or "the cloud does not tell why")
+            return replace(move, state=MoveState.STAYS, why=f"it is in error: {why}")
+        if busy:
+            return move
+        if still_here:
+            return replace(
+                move,
+                state=MoveState.STAYS,
+                why="the cloud has not moved it: no other host may take it, or the move failed",
+            )
+        if status == "VERIFY_RESIZE" and move.way is Way.COLD:
+            if move.state is MoveState.MOVING:
+                with suppress(errors.Conflict):  # an earlier attempt has asked for it
+                    self._act(move.id, "confirmResize", None)
+                return replace(move, state=MoveState.CONFIRMING)
+            return move
+        to = str(body.get("OS-EXT-SRV-ATTR:host") or "")
+        begun = self._begun.get(move.id)
+        took = None if begun is None else round(time.monotonic() - begun, 1)
+        changed = "" if status == move.was else f"it was {move.was} and is {status} now"
+        return replace(move, state=MoveState.MOVED, to=to, seconds=took, why=changed)
+
+    def _act(self, id: str, action: str, body: Mapping[str, Any] | None) -> None:
+        self._cloud.post(Service.COMPUTE, f"/servers/{id}/action", {action: body}, up_to=_ACTION_UP_TO)
+
+    def _set(self, move: Move) -> None:
+        before = self._moves.get(move.id)
+        self._moves[move.id] = move
+        if before is None or before.state is not move.state:
+            told = {
+                MoveState.MOVING: f"moves {'alive' if move.way is Way.LIVE else 'cold'}",
+                MoveState.CONFIRMING: "is confirmed",
+                MoveState.MOVED: f"is on {move.to}{f'; {move.why}' if move.why else ''}",
+                MoveState.GONE: "is gone",
+                MoveState.STAYS: f"stays: {move.why}",
+            }
+            if move.state in told:
+                self._tell(f"server {move.name}: {told[move.state]}")
+
+    def _kept(self) -> dict[str, dict[str, Any]]:
+        return {id: asdict(one) for id, one in self._moves.items()}
+
+
+_ACTION_UP_TO = "2.56"
+
+
+def _action(cloud: Cloud, way: Way) -> tuple[str, Mapping[str, Any] | None]:
+    """The action that moves a server, in the words of the cloud's release."""
+    if way is Way.COLD:
+        return "migrate", None
+    if cloud.supports(Service.COMPUTE, "2.25"):
+        return "os-migrateLive", {"host": None, "block_migration": "auto"}
+    return "os-migrateLive", {"host": None, "block_migration": False, "disk_over_commit": False}

@@ -1,0 +1,148 @@
+"""Hypervisors that are being emptied: which servers move how, and who disabled the compute service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from pumphouse.errors import MigrationBusy
+from pumphouse.store.database import Database, retried
+from pumphouse.store.models import EvacuationRow
+from pumphouse.store.names import new_id
+from pumphouse.store.owner import Owner
+
+
+class EvacuationState(StrEnum):
+    """How far it has come."""
+
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    """The host is empty, and its compute service is disabled."""
+    FAILED = "FAILED"
+    """Some servers stay, and the compute service is as it was before."""
+    STOPPED = "STOPPED"
+    """As FAILED, because somebody asked for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvacuationRecord:
+    """One evacuation. ``disabled`` says that it disabled the compute service; ``servers`` is by their ids."""
+
+    id: str
+    cloud: str
+    host: str
+    state: EvacuationState
+    service: str
+    disabled: bool
+    servers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    reason: str
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class Evacuations:
+    """Evacuations in the store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @retried
+    def begin(self, cloud: str, host: str, owner: Owner, *, service: str, disabled: bool) -> EvacuationRecord:
+        """A new evacuation of a host; or the one that a process had begun which has died, as it left it.
+
+        :raises MigrationBusy: a living process is at it.
+        """
+        now = datetime.now(UTC)
+        query = (
+            sa.select(EvacuationRow)
+            .where(
+                EvacuationRow.cloud == cloud,
+                EvacuationRow.host == host,
+                EvacuationRow.state == EvacuationState.RUNNING,
+            )
+            .with_for_update()
+        )
+        with Session(self._database.writer) as session, session.begin():
+            row = session.scalars(query).first()
+            if row is None:
+                row = EvacuationRow(
+                    id=new_id("e"),
+                    cloud=cloud,
+                    host=host,
+                    state=EvacuationState.RUNNING,
+                    service=service,
+                    disabled=disabled,
+                    servers={},
+                    reason="",
+                    created_at=now,
+                )
+                session.add(row)
+            else:
+                other = _owner(row)
+                if other is not None and other.alive(heartbeat_at=row.heartbeat_at, now=now):
+                    raise MigrationBusy(
+                        f"host {host!r} of {cloud} is being evacuated already: {other} is at it",
+                        next_step="Wait until that has ended.",
+                    )
+            row.owner_host, row.owner_pid, row.owner_started = owner.host, owner.pid, owner.started
+            row.heartbeat_at = now
+            session.flush()
+            return _record(row)
+
+    @retried
+    def keep(self, id: str, servers: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write how the servers stand, and that the process still runs."""
+        with Session(self._database.writer) as session, session.begin():
+            row = session.get_one(EvacuationRow, id, with_for_update=True)
+            row.servers, row.heartbeat_at = (
+                {key: dict(one) for key, one in servers.items()},
+                datetime.now(UTC),
+            )
+
+    @retried
+    def end(self, id: str, state: EvacuationState, *, reason: str = "") -> EvacuationRecord:
+        """Write how it ended."""
+        with Session(self._database.writer) as session, session.begin():
+            row = session.get_one(EvacuationRow, id, with_for_update=True)
+            row.state, row.reason, row.ended_at = state, reason, datetime.now(UTC)
+            row.owner_host = row.owner_pid = row.owner_started = row.heartbeat_at = None
+            return _record(row)
+
+    @retried
+    def unfinished(self, cloud: str, host: str) -> EvacuationRecord | None:
+        """The one that has not ended, if there is one."""
+        query = sa.select(EvacuationRow).where(
+            EvacuationRow.cloud == cloud,
+            EvacuationRow.host == host,
+            EvacuationRow.state == EvacuationState.RUNNING,
+        )
+        with Session(self._database.reader) as session:
+            row = session.scalars(query).first()
+            return None if row is None else _record(row)
+
+
+def _owner(row: EvacuationRow) -> Owner | None:
+    if row.owner_host is None or row.owner_pid is None or row.owner_started is None:
+        return None
+    return Owner(host=row.owner_host, pid=row.owner_pid, started=row.owner_started)
+
+
+def _record(row: EvacuationRow) -> EvacuationRecord:
+    return EvacuationRecord(
+        id=row.id,
+        cloud=row.cloud,
+        host=row.host,
+        state=EvacuationState(row.state),
+        service=row.service,
+        disabled=row.disabled,
+        servers=row.servers,
+        reason=row.reason,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+    )
