@@ -180,7 +180,7 @@ class Runner:
         try:
             self._do(work)
         except _Stopped:
-            self._store.give_back(record.id, self._owner)
+            self._surely(lambda: self._store.give_back(record.id, self._owner))
             return
         except errors.PumphouseError as error:
             failed = error
