@@ -137,6 +137,8 @@ class ResourceType(ABC):
     """Which flow it is part of."""
     holds: ClassVar[tuple[str, ...]] = ()
     """Types of what it needs that are carried while it rests: after its first step, before it is made."""
+    rests: ClassVar[bool] = False
+    """Whether it is out of service on the source while it moves."""
     marked: ClassVar[bool] = True
     """Whether a marker tells ours; else what is ``alike`` is written into the intent, before the request."""
     adopts_alike: ClassVar[bool] = False
@@ -258,6 +260,10 @@ class ResourceType(ABC):
     def size(self, resource: Resource) -> int:
         """How many bytes of data move with it."""
         return 0
+
+    def touched(self, resource: Resource) -> str:
+        """What changes whenever its data may have; "" for what has none, or whose data never change."""
+        return ""
 
     def data_is_open(self, resource: Resource) -> bool:
         """Whether the source tells where its data can be had without logging in."""

@@ -12,7 +12,7 @@ from pumphouse.cli import progress
 from pumphouse.cli.command import Command
 from pumphouse.cli.migration import add_id
 from pumphouse.cli.progress import Style
-from pumphouse.cli.running import Running, conclude, expected, status_of
+from pumphouse.cli.running import Running, conclude, expected, status_of, told
 from pumphouse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -152,6 +152,30 @@ class Retry(Running):
             ended, interrupted = self.carry_out(
                 parsed_args, id, tally, lambda **how: service.retry(id, **how)
             )
+            conclude(self, out, service, ended)
+        return status_of(ended, interrupted=interrupted)
+
+
+class CutOver(Running):
+    """Move the servers of a migration that was prepared, with all that was left.
+
+    Plans again first: what has changed since it was prepared comes along.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        return add_id(super().get_parser(prog_name))
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        """Do it; the exit status."""
+        out = self.out(parsed_args)
+        with self.app.service() as service:
+            id = service.migration(parsed_args.id).id
+            tally = expected(service.plan_of(id), service.registry)
+            tally.total = tally.resources = 0  # only the new plan knows, which the service makes
+            ended, interrupted = self.carry_out(
+                parsed_args, id, tally, lambda **how: service.cut_over(id, **how)
+            )
+            told(service, ended, self.console(out), out)
             conclude(self, out, service, ended)
         return status_of(ended, interrupted=interrupted)
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, TextIO
 
 from pumphouse.cli import scope
 from pumphouse.cli.parsing import size, whole
-from pumphouse.cli.running import Running, conclude, expected, status_of
-from pumphouse.errors import UsageError, WrongState
+from pumphouse.cli.running import Running, conclude, expected, status_of, told
+from pumphouse.errors import UsageError
 
 if TYPE_CHECKING:
     from pumphouse.config import Config
     from pumphouse.plan.document import Plan
     from pumphouse.service import Pumphouse
-    from pumphouse.store.migrations import MigrationRecord
 
 
 class Migrate(Running):
@@ -32,6 +31,11 @@ class Migrate(Running):
         scope.add_arguments(parser, required=False)
         parser.add_argument(
             "--plan", metavar="FILE", type=Path, help="apply this saved plan instead of making one"
+        )
+        parser.add_argument(
+            "--prepare",
+            action="store_true",
+            help="move only what needs no downtime, for: pumphouse migration cutover ID",
         )
         parser.add_argument(
             "--transfers",
@@ -76,7 +80,7 @@ class Migrate(Running):
                 expected(plan, service.registry),
                 lambda **how: service.run(migration.id, **how),
             )
-            self._report(service, ended, out)
+            told(service, ended, self.console(out), out)
             conclude(self, out, service, ended)
             return status_of(ended, interrupted=interrupted)
 
@@ -94,21 +98,11 @@ class Migrate(Running):
         plan.require_unblocked(see_all=self.app.again("plan", *again) if again else "")
         return plan
 
-    def _report(self, service: Pumphouse, migration: MigrationRecord, out: TextIO) -> None:
-        """The report's sums, where the migration came far enough to have one."""
-        from pumphouse.cli.report import summarise
-
-        try:
-            report = service.report(migration.id)
-        except WrongState:
-            return
-        print(file=out)
-        summarise(report, self.console(out))
-
 
 def _options(parsed: argparse.Namespace) -> dict[str, int]:
-    """The limits that were given. The migration keeps to them, also when it is resumed."""
+    """The choices that were given. The migration keeps to them, also when it is resumed."""
     given = {name: getattr(parsed, name) for name in ("transfers", "bandwidth")}
+    given["prepare"] = parsed.prepare or None
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -87,6 +87,10 @@ class Verify(ShowReport):
             return service.verify(id, progress)
 
 
+_MOST_DOWN = 20
+"""How many servers' downtimes are told; the report's tables have all."""
+
+
 def summarise(report: Report, console: Console) -> None:
     """Print the report's sums: resources, fields, data and downtime."""
     from rich.text import Text
@@ -110,6 +114,8 @@ def summarise(report: Report, console: Console) -> None:
             f"  downtime: {duration(longest)} at most ({which.ref.type} {one_line(which.name)}), "
             f"{counted(len(down), 'server')}"
         )
+        for seconds, one in sorted(down, key=lambda pair: -pair[0])[: _MOST_DOWN if len(down) > 1 else 0]:
+            console.print(f"    {one_line(one.name)}: {duration(seconds)}")
     notes = [(one, note) for one in report.resources for note in one.notes]
     for one, note in notes:
         console.print(f"  note: {one.ref.type} {one_line(one.name)}: {one_line(note)}")

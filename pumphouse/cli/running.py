@@ -12,10 +12,13 @@ from pumphouse.cli.interrupt import pausing
 from pumphouse.cli.parsing import whole
 from pumphouse.cli.progress import Progress, Style, Tally
 from pumphouse.cli.streams import patient
+from pumphouse.errors import WrongState
 from pumphouse.model import Action
 from pumphouse.text import duration, one_line
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from pumphouse.plan.document import Plan
     from pumphouse.registry import Registry
     from pumphouse.service import Pumphouse
@@ -75,8 +78,22 @@ def expected(plan: Plan, registry: Registry) -> Tally:
     )
 
 
+def told(service: Pumphouse, migration: MigrationRecord, console: Console, out: TextIO) -> None:
+    """Print the report's sums, where the migration came far enough to have one."""
+    from pumphouse.cli.report import summarise
+
+    try:
+        report = service.report(migration.id)
+    except WrongState:
+        return
+    print(file=out)
+    summarise(report, console)
+
+
 def status_of(migration: MigrationRecord, *, interrupted: bool = False) -> int:
     """The exit status for how a migration ended."""
+    if migration.prepared:
+        return 0
     if interrupted and str(migration.state) == "PAUSED":
         return INTERRUPTED
     return STATUSES.get(str(migration.state), 1)
@@ -97,13 +114,15 @@ def conclude(command: Base, out: TextIO, service: Pumphouse, migration: Migratio
 
 def what_next(migration: MigrationRecord) -> tuple[tuple[str, str], ...]:
     """The commands that make sense in its state, each with what it is for."""
-    found = _NEXT.get(str(migration.state), _LOOK)
+    found = _PREPARED if migration.prepared else _NEXT.get(str(migration.state), _LOOK)
     return tuple(one for one in found if not (migration.finalized and one[0] == "rollback"))
 
 
 def outcome(migration: MigrationRecord) -> str:
     """How a migration ended, in a line."""
     state = str(migration.state)
+    if migration.prepared:
+        return f"Migration {migration.id} is prepared: nothing was brought to rest on the source yet"
     took = f" in {run_time(migration)}" if run_time(migration) else ""
     why = f": {one_line(migration.reason)}" if migration.reason else ""
     return f"Migration {migration.id} {_ENDS.get(state, f'is {state}')}{took}{why}"
@@ -126,6 +145,7 @@ _ENDS = {
 _REPORT = ("report", "what was kept, changed and lost, field by field")
 _ROLLBACK = ("rollback", "take it all back")
 _EVENTS = ("events", "what happened")
+_PREPARED = (("cutover", "move the servers"), _ROLLBACK)
 _RETRY = ("retry", "plan what is missing again, and do it")
 _LOOK = (("show", "how it is"), _EVENTS)
 _NEXT = {

@@ -216,7 +216,7 @@ class Client:
             yield from page.steps
 
     def act(self, migration_id: str, action: str, *, jobs: int | None = None) -> Migration:
-        """Have it ``pause``, ``resume``, ``cancel``, ``retry``, ``rollback`` or ``verify``.
+        """Have it ``pause``, ``resume``, ``cutover``, ``cancel``, ``retry``, ``rollback`` or ``verify``.
 
         :param jobs: how many steps run at the same time from now on.
         """

@@ -25,6 +25,7 @@ from pumphouse.engine.workplace import Workplace
 from pumphouse.events import StepChanged, UnitChanged
 from pumphouse.flow.tasks import compile_unit, parse_symbol
 from pumphouse.flow.units import Unit, divide
+from pumphouse.model import Action
 from pumphouse.store.states import UnitState
 from pumphouse.store.units import UnitRecord
 
@@ -38,14 +39,25 @@ class Run:
     """One run of a migration's units, from where they are to where they get.
 
     :param jobs: how many steps run at once.
+    :param prepare: whether what brings something to rest on the source is left for later.
     """
 
-    def __init__(self, place: Workplace, *, backend: PersistenceBackend, control: Control, jobs: int) -> None:
+    def __init__(
+        self,
+        place: Workplace,
+        *,
+        backend: PersistenceBackend,
+        control: Control,
+        jobs: int,
+        prepare: bool = False,
+    ) -> None:
         self._place = place
         self._backend = backend
         self._control = control
         self._jobs = jobs
         self._units, self._order = divide(place.plan, place.registry)
+        self.later = self._with_downtime() if prepare else frozenset[str]()
+        """The units that are left for later."""
         self._engines: set[ResumableEngine] = set()
         self._lock = threading.Lock()
         self._executor = DeferringExecutor(jobs)
@@ -58,6 +70,7 @@ class Run:
         ended = self._prepare()
         graph = self._order.copy()
         graph.remove_nodes_from(name for name, state in ended.items() if state is UnitState.SUCCEEDED)
+        graph.remove_nodes_from(self.later)
         failed = [name for name, state in ended.items() if state in {UnitState.FAILED, UnitState.SKIPPED}]
         self._control.on_stop(self._interrupt)
         try:
@@ -73,8 +86,24 @@ class Run:
         for outcome in outcomes.values():
             if isinstance(outcome.error, errors.Fenced):
                 raise outcome.error
-        done = {name: Outcome(state=UnitState.SUCCEEDED) for name in ended if name not in outcomes}
+        done = {
+            name: Outcome(state=UnitState.SUCCEEDED)
+            for name in ended
+            if name not in outcomes and name not in self.later
+        }
         return dict(sorted({**done, **outcomes}.items()))
+
+    def _with_downtime(self) -> frozenset[str]:
+        """The units with something that rests on the source while it moves, and all that need them."""
+        place = self._place
+        resting = {
+            name
+            for name, unit in self._units.items()
+            for ref in unit.refs
+            if place.registry[ref.type].rests and place.plan.by_ref[ref].action is Action.CREATE
+        }
+        needing = (nx.descendants(self._order, name) for name in resting)
+        return frozenset(resting.union(*needing))
 
     def _prepare(self) -> Mapping[str, UnitState]:
         """Record the units, unless an earlier run did; the states of those that have ended."""

@@ -235,7 +235,8 @@ class Pumphouse:
         """Record a migration that will carry out a plan. Writes nothing to any cloud.
 
         :param check_fresh: plan again and refuse if the clouds have changed since.
-        :param options: choices otherwise than configured: ``quiesce``, ``passwords`` and ``jobs``.
+        :param options: choices otherwise than configured: ``quiesce``, ``passwords``, ``jobs``, ``transfers``
+            and ``bandwidth``; and ``prepare``, to leave what needs downtime for :meth:`cut_over`.
         :param wanted: whether a supervisor shall carry it out.
         :param key: of the request; the same request again gives the same migration.
         :param progress: told what is read to check that it is fresh.
@@ -333,6 +334,21 @@ class Pumphouse:
     ) -> MigrationRecord:
         """Plan the same scope again, and do what is missing, as the same migration."""
         return self._migrating(migration_id, jobs, listener, control).retry(self._planning.again)
+
+    def cut_over(
+        self,
+        migration_id: str,
+        *,
+        jobs: int | None = None,
+        listener: Listener | None = None,
+        control: Control | None = None,
+    ) -> MigrationRecord:
+        """Plan the scope of a prepared migration again, and do all that was left, as the same migration.
+
+        :raises pumphouse.errors.WrongState: it was not prepared.
+        :raises pumphouse.errors.StalePlan: data that were copied have been used since.
+        """
+        return self._migrating(migration_id, jobs, listener, control).cut_over(self._planning.again)
 
     def rollback(
         self,
@@ -454,6 +470,8 @@ class Pumphouse:
                 work.roll_back()
             case Wish.VERIFY:
                 work.prove()
+            case Wish.CUTOVER if record.state is MigrationState.PAUSED:
+                work.cut_over(self._planning.again)
             case Wish.RETRY if not (record.state.active or record.state is MigrationState.PAUSED):
                 work.retry(self._planning.again)
             case _:
@@ -469,6 +487,10 @@ class Pumphouse:
         record = self.migration(migration_id)
         if what is Wish.CANCEL and (record.state is MigrationState.PLANNED or self._alive(record)):
             return self.cancel(record.id)
+        if what is Wish.CUTOVER and record.wanted != what:
+            from pumphouse.service.preparing import require_prepared
+
+            require_prepared(record)
         record = self.store.wishes.make(record.id, what, jobs=jobs)
         self.look()
         return record

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pumphouse import errors
 from pumphouse.clouds.cloud import Cloud
@@ -19,6 +19,7 @@ from pumphouse.engine.run import Run
 from pumphouse.engine.scheduler import Outcome
 from pumphouse.engine.workplace import OUTSIDE, Workplace
 from pumphouse.events import Event, Listener, MigrationChanged
+from pumphouse.model import Action
 from pumphouse.plan.document import Plan
 from pumphouse.registry import Registry
 from pumphouse.report.make import make_report
@@ -26,9 +27,11 @@ from pumphouse.report.model import Report
 from pumphouse.service import reading
 from pumphouse.service.passwords import passwords
 from pumphouse.service.plans import load_plan, merge
+from pumphouse.service.preparing import WAITS, read_touched, require_prepared, require_untouched
 from pumphouse.service.proving import Sides, read_sides
+from pumphouse.steps import Create
 from pumphouse.store.migrations import MigrationRecord, Request
-from pumphouse.store.names import EARLIER_PLANS
+from pumphouse.store.names import EARLIER_PLANS, PREPARE, PREPARED
 from pumphouse.store.opening import Store
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import MigrationState, UnitState
@@ -94,6 +97,18 @@ class Migrating:
         plan = plan_again(load_plan(self._store, self._record.plan_id))
         plan.require_unblocked()
         with self._at_work(MigrationState.RUNNING, plan=plan) as place:
+            self._forget_gone(place)
+            return self._carry_out(place)
+
+    def cut_over(self, plan_again: Callable[[Plan], Plan]) -> MigrationRecord:
+        """Plan again, and do all that was left when it was prepared."""
+        record = self._record
+        require_prepared(record)
+        plan = plan_again(load_plan(self._store, record.plan_id))
+        plan.require_unblocked()
+        require_untouched(plan, record.options.get(PREPARED, {}), self._app.registry)
+        with self._at_work(MigrationState.RUNNING, plan=plan, options={PREPARE: False}) as place:
+            self._forget_gone(place)
             return self._carry_out(place)
 
     def cancel(self) -> MigrationRecord:
@@ -145,19 +160,44 @@ class Migrating:
         place.adopt_ids()
         place.tell_uses()
         backend = open_persistence(self._store.engine, guard=self._store.guard())
-        outcomes = Run(place, backend=backend, control=self._control, jobs=self._jobs).run()
+        prepare = bool(place.migration.options.get(PREPARE))
+        run = Run(place, backend=backend, control=self._control, jobs=self._jobs, prepare=prepare)
+        outcomes = run.run()
         if self._control.request is Request.CANCEL:
             return self._cancelled(place)
         if self._control.stop.is_set():
             return self._end(place, MigrationState.PAUSED)
         # From here on it ends: a request to stop must not leave grants behind.
         left = Rollback(place, control=Control(), jobs=self._jobs).temporary() + self._stuck(place.plan)
+        if run.later:
+            return self._prepared(place, outcomes, left)
         try:
             report = self._prove(place.plan, place.source, place.destination, reading.quiet)
         except (errors.CloudError, errors.UsageError) as error:
             reason = f"it could not be proved: {error}"
             return self._end(place, *_verdict(outcomes, left, reason))
         return self._end(place, *_verdict(outcomes, left, _wrong(report)))
+
+    def _prepared(self, place: Workplace, outcomes: dict[str, Outcome], left: list[str]) -> MigrationRecord:
+        """It waits for its cutover, unless something went wrong."""
+        state, reason = _verdict(outcomes, left, "")
+        if state is MigrationState.SUCCEEDED:
+            done = [one for one in place.plan.doing(Action.CREATE) if place.ids.get(one.ref)]
+            touched = read_touched(done, place.source, self._app.registry)
+            self._store.migrations.set_prepared(self._record.id, touched, epoch=place.epoch)
+            state, reason = MigrationState.PAUSED, WAITS
+        return self._end(place, state, reason)
+
+    def _forget_gone(self, place: Workplace) -> None:
+        """Take out of the journal what an earlier plan made and somebody has removed since.
+
+        The new plan, which has just looked, makes it again: as what was made before it would never be found.
+        """
+        making = {one.ref for one in place.plan.doing(Action.CREATE) if not one.shared}
+        for entry in self._store.journal.open_entries(self._record.id):
+            gone = entry.ref in making and entry.step == Create.name and entry.state is JournalState.MADE
+            if gone:
+                place.context(entry.unit).journal.removed(entry)
 
     def _stuck(self, plan: Plan) -> list[str]:
         """What a failed unit could not take back, in words: a server still suspended on the source, say."""
@@ -245,10 +285,17 @@ class Migrating:
         ]
 
     @contextmanager
-    def _at_work(self, state: MigrationState | None, *, plan: Plan | None = None) -> Iterator[Workplace]:
+    def _at_work(
+        self,
+        state: MigrationState | None,
+        *,
+        plan: Plan | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Iterator[Workplace]:
         """Have the migration, keep the claim alive, and let go of it at the end, whatever comes.
 
         :param state: its state meanwhile; None is the one in which it is.
+        :param plan: a new one, to go on with, and the ``options`` that change with it.
         """
         migrations, record = self._store.migrations, self._record
         plans = self._plans()
@@ -257,7 +304,7 @@ class Migrating:
         epoch = migrations.take(record.id, Owner.this_process(), fulfils=self._fulfils)
         try:
             if plan is not None:
-                record = migrations.set_plan(record.id, plan.id, epoch=epoch)
+                record = migrations.set_plan(record.id, plan.id, epoch=epoch, options=options)
                 plans = [plan, *plans]
             if state is not None:
                 record = migrations.set_state(record.id, state, epoch=epoch)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from pumphouse.errors import Fenced, KeyReused, MigrationBusy, WrongState
 from pumphouse.store.database import Database, retried
 from pumphouse.store.models import MigrationRow, PlanRow
-from pumphouse.store.names import EARLIER_PLANS, FINALIZED, find_id, following, new_id
+from pumphouse.store.names import EARLIER_PLANS, FINALIZED, PREPARE, PREPARED, find_id, following, new_id
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import ALLOWED, MigrationState
 
@@ -69,6 +69,12 @@ class MigrationRecord:
         if self.run_started_at is None or self.ended_at is None:
             return None
         return (self.ended_at - self.run_started_at).total_seconds()
+
+    @property
+    def prepared(self) -> bool:
+        """Whether all that needs no downtime is done, and it waits for its cutover."""
+        begun = self.state is MigrationState.PAUSED and bool(self.options.get(PREPARE))
+        return begun and PREPARED in self.options
 
     def at_work(self, now: datetime) -> bool:
         """Whether a living process is at work on it."""
@@ -229,14 +235,28 @@ class Migrations:
             return record_of(row)
 
     @retried
-    def set_plan(self, id: str, plan_id: str, *, epoch: int) -> MigrationRecord:
-        """Go on with another plan of the same scope: a retry. Raises Fenced."""
+    def set_plan(
+        self, id: str, plan_id: str, *, epoch: int, options: Mapping[str, Any] | None = None
+    ) -> MigrationRecord:
+        """Go on with another plan of the same scope: a retry. Raises Fenced.
+
+        :param options: those that change with it.
+        """
         with Session(self._database.writer) as session, session.begin():
             row = locked_row(session, find_row(session, id).id)
             _check_epoch(row, epoch)
             plans = [row.plan_id, *row.options.get(EARLIER_PLANS, ())]
-            row.options = {**row.options, EARLIER_PLANS: plans}
+            row.options = {**row.options, **(options or {}), EARLIER_PLANS: plans}
             row.plan_id = plan_id
+            return record_of(row)
+
+    @retried
+    def set_prepared(self, id: str, touched: Mapping[str, str], *, epoch: int) -> MigrationRecord:
+        """Write of what was prepared how to see whether it is touched. Raises Fenced."""
+        with Session(self._database.writer) as session, session.begin():
+            row = locked_row(session, find_row(session, id).id)
+            _check_epoch(row, epoch)
+            row.options = {**row.options, PREPARED: {**row.options.get(PREPARED, {}), **touched}}
             return record_of(row)
 
     @retried

@@ -26,6 +26,7 @@ class Wish(StrEnum):
     RUN = "run"
     """Carry it out, or go on with it, or with its roll-back."""
     RETRY = "retry"
+    CUTOVER = "cutover"
     CANCEL = "cancel"
     ROLLBACK = "rollback"
     VERIFY = "verify"
@@ -38,6 +39,7 @@ _RUN_ENDS = frozenset({_S.PARTIAL, _S.FAILED, _S.CANCELLED, _S.SUCCEEDED})
 ALLOWED: Mapping[Wish, frozenset[MigrationState]] = {
     Wish.RUN: _BEGUN | {_S.PLANNED, _S.ROLLING_BACK},
     Wish.RETRY: _RUN_ENDS | {_S.ROLLED_BACK},
+    Wish.CUTOVER: frozenset({_S.PAUSED}),
     Wish.CANCEL: _BEGUN,
     Wish.ROLLBACK: _BEGUN | _RUN_ENDS | {_S.ROLLING_BACK, _S.ROLLBACK_INCOMPLETE, _S.ROLLED_BACK},
     Wish.VERIFY: _RUN_ENDS | {_S.PAUSED, _S.ROLLED_BACK, _S.ROLLBACK_INCOMPLETE},
@@ -46,6 +48,7 @@ ALLOWED: Mapping[Wish, frozenset[MigrationState]] = {
 _NOUNS = {
     Wish.RUN: "resume",
     Wish.RETRY: "retry",
+    Wish.CUTOVER: "cutover",
     Wish.CANCEL: "cancel",
     Wish.ROLLBACK: "roll-back",
     Wish.VERIFY: "verification",

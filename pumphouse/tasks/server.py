@@ -45,6 +45,7 @@ class Server(ResourceType):
     grouping = Grouping.ALONE
     acts_in_project = True
     workload = True
+    rests = True
     holds = ("volume",)
     after = ("flavor", "image", "port", "server_group", "volume")
     fields = (

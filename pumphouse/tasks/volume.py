@@ -142,6 +142,10 @@ class Volume(RestType):
 
     # -- deciding
 
+    def touched(self, resource: Resource) -> str:
+        """When it was last attached, detached or changed."""
+        return str(resource.facts.get("updated") or "")
+
     def is_part(self, resource: Resource) -> bool:
         """Whether it is still the local root disk of a server."""
         return bool(resource.facts.get(ROOT_OF))

@@ -38,6 +38,7 @@ RULES: Final[Mapping[str, tuple[Role, str]]] = MappingProxyType(
         "migrations:pause": (Role.OPERATOR, "Pause a migration."),
         "migrations:resume": (Role.OPERATOR, "Go on with a migration."),
         "migrations:cancel": (Role.OPERATOR, "Stop a migration, and take back what has not ended."),
+        "migrations:cutover": (Role.OPERATOR, "Do what was left when a migration was prepared."),
         "migrations:retry": (Role.OPERATOR, "Do what a migration has not achieved."),
         "migrations:rollback": (Role.OPERATOR, "Take back all that a migration did."),
         "migrations:verify": (Role.OPERATOR, "Compare both clouds again."),

@@ -141,6 +141,8 @@ def actions(record: MigrationRecord) -> list[Action]:
         found = [Action.PAUSE]
     else:
         found = [name for name, wish in WISHES.items() if record.state in ALLOWED[wish]]
+        if not record.prepared:
+            found = [one for one in found if one is not Action.CUTOVER]
         if record.state is MigrationState.PLANNED:
             found.append(Action.CANCEL)
         if record.state is MigrationState.ROLLED_BACK or record.finalized:

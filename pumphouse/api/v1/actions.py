@@ -47,6 +47,9 @@ class MigrationOptions(Document):
     bandwidth: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="How many bytes per second all copies may take together. 0 is no limit."
     )
+    prepare: bool | None = Field(
+        default=None, description="Leave all that needs downtime for the action `cutover`."
+    )
 
 
 class NewMigration(Document):
@@ -85,6 +88,7 @@ class Action(StrEnum):
     RESUME = "resume"
     CANCEL = "cancel"
     RETRY = "retry"
+    CUTOVER = "cutover"
     ROLLBACK = "rollback"
     VERIFY = "verify"
 
@@ -112,6 +116,7 @@ WISHES = {
     Action.RESUME: Wish.RUN,
     Action.CANCEL: Wish.CANCEL,
     Action.RETRY: Wish.RETRY,
+    Action.CUTOVER: Wish.CUTOVER,
     Action.ROLLBACK: Wish.ROLLBACK,
     Action.VERIFY: Wish.VERIFY,
 }
@@ -149,7 +154,7 @@ def create_migration(header: IdempotencyHeader, body: NewMigration) -> Reply:
     errors=(*OF_A_MIGRATION, errors.WrongState, errors.MigrationBusy),
 )
 def act_on_migration(path: MigrationPath, body: NewAction) -> Reply:
-    """Pause, resume, cancel, retry, roll back or verify a migration.
+    """Pause, resume, cut over, cancel, retry, roll back or verify a migration.
 
     Asked again, it changes nothing. What could not be begun afterwards is an event, and the migration's
     reason.

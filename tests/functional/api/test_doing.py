@@ -236,3 +236,21 @@ def test_no_more_run_at_once_than_may(client, service, cloud_pair, wait_for_stat
             service.migration(second).started_at >= service.migration(first).ended_at
         )
         wait_for_state(second, "SUCCEEDED", "PARTIAL")
+
+
+def test_a_migration_is_prepared_and_cut_over(client, supervisor, cloud_pair, wait_for_state):
+    id = begin(client, options={"prepare": True})
+    prepared = wait_for_state(id, "PAUSED", "PARTIAL", "FAILED")
+    assert (prepared["state"], prepared["reason"]) == ("PAUSED", "it is prepared, and waits for its cutover")
+    assert not cloud_pair.destination.state()["tables"].get("servers")
+    assert act(client, id, "cutover").status_code == 202
+    assert wait_for_state(id, "SUCCEEDED", "PARTIAL", "FAILED")["state"] == "SUCCEEDED"
+    assert act(client, id, "cutover").status_code == 409
+
+
+def test_a_plan_of_the_api_has_a_disk_mode(client, service):
+    plan = ask(client, "/v1/plans", SCOPE | {"disk_mode": "snapshot"})
+    shown = client.get(f"/v1/plans/{plan['plan_id']}").json
+    assert shown["disk_mode"] == "snapshot"
+    servers = [one for one in shown["resources"] if one["resource"]["type"] == "server"]
+    assert {(one["mode"], one["mover"]) for one in servers} == {("snapshot", "glance-stream")}

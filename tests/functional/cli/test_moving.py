@@ -186,3 +186,40 @@ def test_every_listing_of_a_migration_has_each_format(pumphouse, cloud_pair, sho
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["migration"] == record["id"]
     assert {one["name"] for one in report["resources"]} >= {"web-0", "web"}
+
+
+def test_a_tenant_moves_in_two_parts(pumphouse, cloud_pair, shop):
+    source, destination = cloud_pair.source, cloud_pair.destination
+    ended = pumphouse("migrate", "tenant", "shop", "--yes", "--prepare")
+    assert ended.returncode == 0, ended
+    assert "is prepared: nothing was brought to rest" in ended.stdout
+    id = re.search(r"migration cutover (m-\w+)", ended.stdout)[1]
+    assert servers(source) == dict.fromkeys(("web-0", "web-1", "web-2"), "ACTIVE")
+    assert servers(destination) == {}
+    assert "web" in names(destination, "network", "networks")
+
+    ended = pumphouse("migration", "cutover", id)
+    assert ended.returncode == 0, ended
+    assert servers(source) == dict.fromkeys(("web-0", "web-1", "web-2"), "SHUTOFF")
+    assert servers(destination) == dict.fromkeys(("web-0", "web-1", "web-2"), "ACTIVE")
+    assert re.findall(r"^    (web-\d): [\d.]+ (?:m?s|min)", ended.stdout, re.MULTILINE)
+
+    ended = pumphouse("migration", "cutover", id)
+    assert ended.returncode == 2
+    assert "not prepared" in ended.stderr
+
+
+def test_the_mode_and_the_way_of_disks_are_shown_and_kept_to(pumphouse, cloud_pair, shop):
+    columns = ("-c", "Name", "-c", "Mode", "-c", "Mover", "-f", "json")
+    rows = json.loads(pumphouse("plan", "tenant", "shop", "--mode", "auto", *columns).stdout)
+    shown = {row["Name"]: (row["Mode"], row["Mover"]) for row in rows}
+    assert shown["web-0"] == ("snapshot", "glance-stream")
+    ended = pumphouse("plan", "tenant", "shop", "--mode", "tape")
+    assert ended.returncode == 2
+    limits = ("--transfers", "1", "--bandwidth", "1G")
+    ended = pumphouse("migrate", "server", "web-0", "--yes", "--mode", "snapshot", *limits)
+    assert ended.returncode == 0, ended
+    assert "Root disks of servers: 1 as snapshot." in ended.stdout
+    ended = pumphouse("migrate", "server", "web-1", "--yes", "--bandwidth", "fast")
+    assert ended.returncode == 2
+    assert "not a number of bytes" in ended.stderr
