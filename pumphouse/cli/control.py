@@ -157,9 +157,9 @@ class Retry(Running):
 
 
 class CutOver(Running):
-    """Move the servers of a migration that was prepared, with all that was left.
+    """Move the servers of a prepared migration.
 
-    Plans again first: what has changed since it was prepared comes along.
+    And all else that was left. Plans again first: what has changed since it was prepared comes along.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

@@ -26,6 +26,7 @@ from pumphouse.steps import Create, Step
 from pumphouse.store.opening import open_store
 from pumphouse.store.owner import Owner
 from pumphouse.store.writer import EventWriter
+from pumphouse.transfer import Lane
 
 
 class Mark(Step):
@@ -140,6 +141,7 @@ def run(folder: Path, *, servers: int, networks: int) -> Cost:
                 epoch=epoch,
                 settings=Settings(),
                 passwords=None,
+                lane=Lane(transfers=8),
                 emit=writer,
                 ids=store.ids_of(record),
                 access=None,
