@@ -93,7 +93,7 @@ class Action(StrEnum):
     VERIFY = "verify"
 
 
-_WITH_JOBS = frozenset({Action.RESUME, Action.RETRY, Action.ROLLBACK})
+_WITH_JOBS = frozenset({Action.RESUME, Action.CUTOVER, Action.RETRY, Action.ROLLBACK})
 
 
 class NewAction(Document):
