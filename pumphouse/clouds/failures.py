@@ -208,15 +208,24 @@ def _secrets(body: Any) -> Iterator[str]:
 
 
 def _causes(failure: BaseException) -> Iterator[BaseException]:
-    """The exception, what it was made from, and what urllib3 carries inside."""
+    """The exception, what it was made from, and what urllib3 carries inside.
+
+    Not what was being handled when it came, such as an earlier failure of another request.
+    """
     seen: set[int] = set()
     waiting: list[object] = [failure]
     while waiting:
         found = waiting.pop(0)
-        if isinstance(found, BaseException) and id(found) not in seen:
-            seen.add(id(found))
-            yield found
-            waiting += [found.__cause__, found.__context__, getattr(found, "reason", None), *found.args]
+        if (
+            not isinstance(found, BaseException)
+            or isinstance(found, errors.PumphouseError)
+            or id(found) in seen
+        ):
+            continue
+        seen.add(id(found))
+        yield found
+        behind = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+        waiting += [behind, getattr(found, "reason", None), *found.args]
 
 
 def _reason(failure: BaseException) -> str:

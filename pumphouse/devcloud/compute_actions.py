@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pumphouse.devcloud import compute_moves
+from pumphouse.devcloud.compute_history import note
 from pumphouse.devcloud.compute_images import create_image, offload, shelve_image, unshelve
 from pumphouse.devcloud.compute_model import SERVERS, find_server, only_admin
 from pumphouse.devcloud.compute_network import set_groups
@@ -116,8 +117,11 @@ def act(cloud: DevCloud, request: ApiRequest, server_id: str) -> Response:
     if len(body) != 1 or (name not in _CHANGES and name not in _OTHERS):
         raise bad_request(f"There is no such action: {name}")
     if name in _CHANGES:
-        return _begin(cloud, request, row, _CHANGES[name])
-    return _OTHERS[name](cloud, request, row, body[name] or {})
+        response = _begin(cloud, request, row, _CHANGES[name])
+    else:
+        response = _OTHERS[name](cloud, request, row, body[name] or {})
+    note(cloud, request, row, name)
+    return response
 
 
 def _begin(cloud: DevCloud, request: ApiRequest, row: Row, change: Change) -> Response:

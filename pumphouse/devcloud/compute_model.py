@@ -26,7 +26,7 @@ SERVERS = COMPUTE.table(
     "servers",
     indexes=("project_id", "name", "host"),
     label=("name",),
-    volatile=("host", "launched_at", "reservation_id", "terminated_at"),
+    volatile=("actions", "host", "launched_at", "reservation_id", "terminated_at"),
     outlives={"image_id": "images"},
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pumphouse.devcloud import compute_boot as boot
+from pumphouse.devcloud.compute_history import note
 from pumphouse.devcloud.compute_model import SERVERS, find_server, flag, only_admin, self_links
 from pumphouse.devcloud.compute_network import group_ids, plug, wanted_interfaces
 from pumphouse.devcloud.compute_quotas import check_quota
@@ -51,6 +52,7 @@ def create_server(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
         row = _start(
             cloud, {**template, "name": name, "launch_index": index}, blocks, interfaces, groups, group
         )
+        note(cloud, request, row, "create")
         rows.append(row)
     if want.get("return_reservation_id"):
         return {"reservation_id": rows[0]["reservation_id"]}

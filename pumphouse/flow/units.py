@@ -60,6 +60,7 @@ def _keys(plan: Plan, registry: Registry, doing: Iterable[Ref], graph: nx.DiGrap
     """Which group each resource is in. A key with a colon is the reference of one that is alone."""
     keys: dict[Ref, str] = {}
     attached: list[Ref] = []
+    joined: nx.utils.UnionFind[str] = nx.utils.UnionFind()
     for ref in doing:
         grouping = registry[ref.type].grouping
         if grouping is Grouping.ALONE:
@@ -72,26 +73,18 @@ def _keys(plan: Plan, registry: Registry, doing: Iterable[Ref], graph: nx.DiGrap
         near = {keys[one] for one in graph.successors(ref) if ":" in keys.get(one, "")}
         near = near or {keys[one] for one in graph.predecessors(ref) if _attaches(registry, keys, one)}
         if registry[ref.type].workload:
-            keys[ref] = _join(keys, near) or str(ref)
+            keys[ref] = min(near, default=str(ref))
+            joined.union(*near)
         else:
-            keys[ref] = near.pop() if len(near) == 1 else _owner(plan, ref)
-    return keys
+            keys[ref] = near.pop() if len({joined[one] for one in near}) == 1 else _owner(plan, ref)
+    # Servers that share a volume are one unit, under the first one's name.
+    names = {key: min(group) for group in joined.to_sets() for key in group}
+    return {ref: names.get(key, key) for ref, key in keys.items()}
 
 
 def _attaches(registry: Registry, keys: dict[Ref, str], ref: Ref) -> bool:
     """Whether what needs this may follow it: an address follows its port, but nothing follows an image."""
     return ":" in keys.get(ref, "") and registry[ref.type].grouping is Grouping.ATTACHED
-
-
-def _join(keys: dict[Ref, str], near: set[str]) -> str | None:
-    """Servers that share a volume are one unit, under the first one's name."""
-    if not near:
-        return None
-    first = min(near)
-    for ref, key in keys.items():
-        if key in near:
-            keys[ref] = first
-    return first
 
 
 def _owner(plan: Plan, ref: Ref) -> str:

@@ -146,15 +146,22 @@ class Transfer(Temporary):
     def _earlier(self, entry: JournalEntry) -> Mapping[str, Any] | None:
         """What an earlier attempt made, as it is now."""
         made = entry.made_id or self._find()
-        try:
-            return self.context.destination.get(Service.IMAGE, f"/images/{made}") if made else None
-        except errors.NotFound:
-            return None
+        while made:
+            try:
+                found: Mapping[str, Any] = self.context.destination.get(Service.IMAGE, f"/images/{made}")
+            except errors.NotFound:
+                # It was replaced by one of the same name before the journal heard of that.
+                made = self._find()
+            else:
+                return found
+        return None
 
     def undo(self, entry: JournalEntry) -> None:
+        """Remove it, and one that replaced it without the journal's hearing of that."""
         made = entry.made_id or self._find()
-        if made:
+        while made:
             remove(self.context.destination, Service.IMAGE, f"/images/{made}")
+            made = self._find()
 
     def _find(self) -> str | None:
         return find_image(self.context.destination, self.carrier())

@@ -12,6 +12,7 @@ from pumphouse.cloud_api import CloudAPI, Service, remove
 from pumphouse.context import PENDING, Deferred, JournalEntry
 from pumphouse.model import DiskMode, Ref, Side
 from pumphouse.moving.carrier import carrier_there
+from pumphouse.moving.rest import require_rest
 from pumphouse.moving.root_disk import travels_as
 from pumphouse.resource import Want
 from pumphouse.steps import Create, Step, once, take_back
@@ -31,6 +32,8 @@ class CreateServer(Create):
 
     def run(self) -> Any:
         """The destination's id, at once or when the key pair's name is free."""
+        # Else both would run, with the same addresses.
+        require_rest(self)
         try:
             return super().run()
         except KeyBusy:

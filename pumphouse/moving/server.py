@@ -10,8 +10,9 @@ An administrator's requests pass a lock, so a locked server keeps its lock all t
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from pumphouse import errors
@@ -20,6 +21,7 @@ from pumphouse.compare import differences
 from pumphouse.context import PENDING, Deferred, JournalEntry
 from pumphouse.model import Action, Side
 from pumphouse.moving.carrier import same_data
+from pumphouse.moving.rest import QUIESCE, RESTED, last_request, require_rest, woken
 from pumphouse.moving.root_disk import travels_as
 from pumphouse.resource import Want
 from pumphouse.steps import LEFT_AT, Step, Verify
@@ -158,7 +160,7 @@ class ServerStep(Step):
 class Quiesce(ServerStep):
     """Suspend or stop the source's server, so that nothing changes while it moves."""
 
-    name = "quiesce"
+    name = QUIESCE
     doing = "quiesces it on the source"
     writes = Side.SOURCE
 
@@ -181,10 +183,17 @@ class Quiesce(ServerStep):
         if status == "ACTIVE" and not (entry.repeated and busy):
             self.act(Side.SOURCE, identity, self._action())
         self.context.journal.made(entry, identity)
-        return self.until(Side.SOURCE, identity, QUIET)
+
+        def rested() -> None:
+            detail = {**entry.detail, RESTED: last_request(self)}
+            self.context.journal.made(entry, identity, detail=detail)
+
+        return _and_then(self.until(Side.SOURCE, identity, QUIET), rested)
 
     def undo(self, entry: JournalEntry) -> None:
-        self.restore(entry.detail)
+        """Bring it back; one that was off, and that somebody has started since, is left to run."""
+        if entry.detail["status"] != "SHUTOFF" or not woken(self, entry.detail):
+            self.restore(entry.detail)
 
     def _action(self) -> str:
         """Stop a server whose disks move, whatever the settings say.
@@ -262,15 +271,7 @@ class Settle(ServerStep):
             # The image that shelving makes belongs to the project in whose name it is asked for.
             acting = self.acting(self.want().project_id)
             self.act(Side.DESTINATION, identity, _REST[target], cloud=acting)
-        wait = self.until(Side.DESTINATION, identity, states)
-
-        def poll() -> Any:
-            state = wait.poll()
-            if state is not PENDING:
-                self._lock(identity)
-            return state
-
-        return Deferred(poll=poll, describe=wait.describe, interval=wait.interval, timeout=wait.timeout)
+        return _and_then(self.until(Side.DESTINATION, identity, states), lambda: self._lock(identity))
 
     def _lock(self, identity: str) -> None:
         fields = self.item.resource.fields
@@ -290,6 +291,7 @@ class ShutDown(ServerStep):
         """Its state, once it is off."""
         if not self.moves:
             return None
+        require_rest(self)
         identity, status = self.item.ref.id, str(self.here()["status"])
         entry = self.context.journal.intend(self.item.ref, self.name, Side.SOURCE, detail=self.found())
         if status in {"SUSPENDED", "PAUSED"}:
@@ -300,20 +302,29 @@ class ShutDown(ServerStep):
         if status == "ACTIVE":
             self.act(Side.SOURCE, identity, "os-stop")
         self.context.journal.made(entry, identity)
-        wait = self.until(Side.SOURCE, identity, {"SHUTOFF", "SHELVED", "SHELVED_OFFLOADED"})
 
-        def poll() -> Any:
-            state = wait.poll()
-            if state is not PENDING:
-                # By this it is known later whether somebody has used it since.
-                detail = {**entry.detail, LEFT_AT: self.here().get("updated")}
-                self.context.journal.made(entry, identity, detail=detail)
-            return state
+        def remember() -> None:
+            """Write down when it changed last: so it is known later whether somebody has used it since."""
+            detail = {**entry.detail, LEFT_AT: self.here().get("updated")}
+            self.context.journal.made(entry, identity, detail=detail)
 
-        return Deferred(poll=poll, describe=wait.describe, interval=wait.interval, timeout=wait.timeout)
+        off = self.until(Side.SOURCE, identity, {"SHUTOFF", "SHELVED", "SHELVED_OFFLOADED"})
+        return _and_then(off, remember)
 
     def undo(self, entry: JournalEntry) -> None:
         """Nothing yet: the undo of quiescing wakes it, once the destination's server is gone.
 
         Before that, both would run, with the same addresses.
         """
+
+
+def _and_then(wait: Deferred, do: Callable[[], None]) -> Deferred:
+    """A wait that does one thing more when it ends well."""
+
+    def poll() -> Any:
+        state = wait.poll()
+        if state is not PENDING:
+            do()
+        return state
+
+    return replace(wait, poll=poll)

@@ -243,6 +243,11 @@ class VerifyVolume(Verify):
 
     def compare(self) -> None:
         super().compare()
+        facts = self.item.resource.facts
+        if self.item.action is Action.CREATE and not facts["attachments"] and not facts.get(ROOT_OF):
+            body = self.context.source.get(Service.VOLUME, f"/volumes/{self.item.ref.id}")["volume"]
+            if body["attachments"]:
+                self.fail("it was attached on the source while its data were copied")
         if not same_data(self):
             self.fail("the data that arrived is not the data that was sent")
 

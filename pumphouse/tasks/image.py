@@ -11,13 +11,13 @@ from pumphouse import errors, transfer
 from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.compare import differences
 from pumphouse.fields import copy, drop, key, ref
-from pumphouse.model import Action, Inventory, Ref, Resource
+from pumphouse.model import Action, Inventory, Ref, Resource, Side
 from pumphouse.moving.carrying import carry_data
 from pumphouse.moving.image_properties import MARKER, OTHER_CLOUDS, is_custom
 from pumphouse.moving.movers import direct_url
 from pumphouse.resource import Adopt, Grouping, Problem, Reach, ScopeLevel, Severity, Want
 from pumphouse.rest import RestType
-from pumphouse.steps import Create, Step, Verify
+from pumphouse.steps import Create, Step, Verify, once
 
 
 class CopyData(Step):
@@ -59,16 +59,26 @@ class CopyData(Step):
             return None
 
     def _make_again(self) -> None:
-        """A record that has, or had, data takes no other: delete it and create another."""
+        """A record that has, or had, data takes no other: delete it and create another.
+
+        The id map tells of the old one until the new one is there, so that an attempt that was cut short
+        comes here again; the journal tells of an intent, so that it finds what that attempt made.
+        """
         context, kind = self.context, self.item.kind
         kind.delete(context.destination, self.destination_id())
-        context.ids.remove(self.item.ref)
         want = self.want()
-        made = kind.create(context.destination, want)
-        for entry in context.journal.open_entries(self.item.ref, Create.name):
-            context.journal.made(entry, made)
+        entries = context.journal.open_entries(self.item.ref, Create.name)
+        for entry in entries:
+            context.journal.removed(entry)
+        detail = {"project_id": want.project_id}
+        entry = context.journal.intend(self.item.ref, Create.name, Side.DESTINATION, detail=detail)
+        cloud = context.destination
+        made = kind.find(cloud, want) or once(
+            lambda: kind.create(cloud, want), lambda: kind.find(cloud, want)
+        )
+        context.journal.made(entry, made)
         context.ids.put(self.item.ref, made, made=True)
-        kind.finish(context.destination, made, want)
+        kind.finish(cloud, made, want)
 
 
 class Finish(Step):

@@ -127,6 +127,38 @@ def server_runs(site, name):
     return server is None or server.status == ("SHUTOFF" if name == "app-2" else "ACTIVE")
 
 
+def test_a_server_that_is_used_while_it_moves_keeps_what_was_written(site):
+    """Its data are on the way when its users, who see it down, start it."""
+
+    def copied(event):
+        if isinstance(event, StepChanged) and (event.name, event.step, event.state) == (
+            "db-data",
+            "clean_up",
+            "SUCCESS",
+        ):
+            control.pause()
+
+    control = Control()
+    paused = site.migrate(control=control, listener=copied)
+    assert paused.state is MigrationState.PAUSED
+    compute = openstack.connect(cloud="source").compute
+    server = compute.find_server("db-1", all_projects=True)
+    assert server.status == "SHUTOFF"
+    compute.start_server(server)
+    compute.wait_for_server(server, interval=0.1)
+    ended = site.app.resume(paused.id)
+    assert ended.state is MigrationState.PARTIAL
+    (failed,) = [unit for unit in site.app.units(ended.id) if unit.state is UnitState.FAILED]
+    assert failed.kind == "server db-1"
+    assert "used on the source after it had been brought to rest (start)" in failed.error["message"]
+    assert (failed.error["cloud"], bool(failed.error["next_step"])) == ("source", True)
+    assert compute.find_server("db-1", all_projects=True).status == "ACTIVE"
+    there = openstack.connect(cloud="destination")
+    assert there.compute.find_server("db-1", all_projects=True) is None
+    assert [one for one in there.block_storage.volumes(all_projects=True) if one.name == "db-data"] == []
+    assert site.app.retry(ended.id).state is MigrationState.SUCCEEDED
+
+
 def test_one_server_that_fails_leaves_the_others_done_and_retry_completes_it(site):
     site.destination.faults.add("server_error", path="web-1")
     record = site.migrate()

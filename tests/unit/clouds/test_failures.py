@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import pytest
+import requests
+import urllib3.exceptions
 
 from pumphouse import errors
 from pumphouse.cloud_api import Service
-from pumphouse.clouds.failures import clean
+from pumphouse.clouds.failures import Place, clean, from_exception, never_sent
 
 from .conftest import Reply
 
@@ -83,3 +85,20 @@ def test_the_query_is_left_out(cloud, server):
 
 def test_long_messages_are_cut():
     assert len(clean("word " * 1000)) < 700
+
+
+def test_the_reason_is_that_of_this_failure_not_of_one_that_was_being_handled():
+    place = Place(cloud="here", service=Service.IMAGE, method="POST", path="/images")
+    spoilt = errors.ResourceFailed("is killed", next_step="Delete this image and create it again.")
+    lost = requests.ConnectionError(ConnectionResetError(104, "Connection reset by peer"))
+    lost.__context__ = spoilt
+    told = from_exception(place, lost)
+    assert "Connection reset by peer" in told.message
+    assert "killed" not in told.message
+    refused = urllib3.exceptions.NewConnectionError(None, "refused")
+    lost.__context__ = refused
+    assert never_sent(lost)
+    wrapper = requests.ReadTimeout("no answer")
+    spoilt.__context__ = refused
+    wrapper.__context__ = spoilt
+    assert not never_sent(wrapper)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import networkx as nx
 from toys import one, plan, registry, source
 
 from pumphouse.flow import units
 from pumphouse.model import Ref
+from pumphouse.resource import Grouping
 
 
 def divided(made):
@@ -48,3 +51,23 @@ def test_a_large_group_is_cut_into_chunks_in_order(monkeypatch):
 def test_names_are_the_same_whenever_a_plan_is_compiled():
     made = plan()
     assert divided(made)[0] == divided(made)[0]
+
+
+def test_servers_that_share_volumes_are_one_unit_whatever_the_order_of_the_volumes():
+    """A chain: each volume joins two servers, the outer ones before those between."""
+    there = {"project": ["p1"], "server": ["v1", "v2", "v3", "v4", "v9"], "volume": ["a", "b", "c"]}
+    shares = {"a": ("v3", "v4"), "b": ("v1", "v2"), "c": ("v2", "v3")}
+    graph = nx.DiGraph()
+    refs = [Ref(kind, name) for kind, names in there.items() for name in names]
+    graph.add_nodes_from(refs)
+    for volume, servers in shares.items():
+        graph.add_edges_from((Ref("volume", volume), Ref("server", server)) for server in servers)
+    kinds = {
+        "project": SimpleNamespace(grouping=Grouping.TOGETHER, workload=False),
+        "server": SimpleNamespace(grouping=Grouping.ALONE, workload=True),
+        "volume": SimpleNamespace(grouping=Grouping.ATTACHED, workload=True),
+    }
+    keys = units._keys(SimpleNamespace(by_ref={}), kinds, refs, graph)
+    together = {keys[ref] for ref in refs if ref.type != "project" and ref.id != "v9"}
+    assert together == {"server:v1"}
+    assert keys[Ref("server", "v9")] == "server:v9"

@@ -13,7 +13,7 @@ from pumphouse import errors
 from pumphouse.cloud_api import Service
 from pumphouse.compare import differences
 from pumphouse.model import Action, Inventory, Ref, Resource, Side
-from pumphouse.resource import Reach, Severity
+from pumphouse.resource import Reach, Severity, Want
 from pumphouse.tasks.image import Image
 
 from .harness import Bench
@@ -204,6 +204,20 @@ def test_an_image_with_other_bytes_is_made_again(bench, make):
     equal(bench, resource, made)
     bench.undo([KIND], {resource.ref: resource})
     assert KIND.show(bench.destination, made, project_id=None) is None
+
+
+def test_one_that_a_killed_attempt_made_again_is_found(bench, make):
+    """It had removed the spoilt one and created another when it died, before its journal heard of it."""
+    resource = bench.read(KIND, make(), Side.SOURCE)
+    first = bench.carry(KIND, resource, until="copy_data")
+    KIND.delete(bench.destination, first)
+    project = bench.ids.get(Ref("project", resource.project_id))
+    fields = KIND.resolve(resource.fields, bench.ids.get)
+    want = Want(source=resource, fields=fields, project_id=project, secrets={})
+    second = KIND.create(bench.destination, want)
+    assert bench.carry(KIND, resource) == second
+    bench.undo([KIND], {resource.ref: resource})
+    assert bench.destination.list(Service.IMAGE, "/images", "images", params={"name": resource.name}) == []
 
 
 def test_a_changed_image_is_set_right(bench, make):
