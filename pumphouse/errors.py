@@ -12,6 +12,7 @@
     │   ├── BadPlan                   a plan file is damaged or of another version
     │   ├── StalePlan                 the clouds have changed since the plan was made
     │   ├── BadOverride               an override file cannot be read or has unknown keys
+    │   ├── BadWave                   the description of a wave cannot be read or is wrong
     │   ├── BadConfig                 an option or a clouds.yaml entry is wrong
     │   ├── WrongState                the migration's state does not allow the request
     │   ├── NotRead                   the store has no inventory of the cloud yet
@@ -157,6 +158,12 @@ class BadOverride(UsageError):
     """An override file cannot be read or has unknown keys."""
 
     advice = "Correct the file; the user guide's page on overrides tells its form."
+
+
+class BadWave(UsageError):
+    """The description of a wave cannot be read or is wrong."""
+
+    advice = "Correct the file; the user guide's page on waves tells its form."
 
 
 class BadConfig(UsageError):

@@ -80,6 +80,10 @@ class Run:
                 jobs=self._jobs * WAITING_UNITS_PER_JOB,
                 stop=self._control.stop,
                 on_change=self._changed,
+                weights={
+                    name: sum(ref.type == "server" for ref in unit.refs) for name, unit in self._units.items()
+                },
+                limit=self._place.migration.options.get("servers_at_once"),
             )
         finally:
             self._executor.shutdown()

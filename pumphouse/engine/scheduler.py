@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -37,6 +37,8 @@ def run_graph(
     jobs: int,
     stop: threading.Event,
     on_change: OnChange,
+    weights: Mapping[str, int] | None = None,
+    limit: int | None = None,
 ) -> dict[str, Outcome]:
     """Run each unit once all that it needs has succeeded; the outcome of each, sorted by name.
 
@@ -47,14 +49,19 @@ def run_graph(
     :param graph: units by name; an edge from a to b says that b needs a.
     :param work: does one unit and says how it ended; PENDING if it is to be resumed.
     :param jobs: how many units run at once.
+    :param weights: what units count besides, such as how many servers are down while each runs; one that is
+        not named counts nothing.
+    :param limit: how much of that may run at once; a unit that counts more runs when no other one does.
     :raises ValueError: the units need each other in a circle.
     """
     run = _Run(graph, on_change)
     running: dict[Future[Outcome], str] = {}
     with ThreadPoolExecutor(jobs, thread_name_prefix="pumphouse-unit") as pool:
         while True:
-            while run.ready and len(running) < jobs and not stop.is_set():
-                unit = heapq.heappop(run.ready)
+            while len(running) < jobs and not stop.is_set():
+                unit = _next(run.ready, running.values(), weights or {}, limit)
+                if unit is None:
+                    break
                 run.record(unit, Outcome(state=UnitState.RUNNING))
                 running[pool.submit(work, unit)] = unit
             if not running:
@@ -62,6 +69,22 @@ def run_graph(
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in sorted(done, key=running.__getitem__):
                 run.ended(running.pop(future), _outcome(future))
+
+
+def _next(
+    ready: list[str], running: Iterable[str], weights: Mapping[str, int], limit: int | None
+) -> str | None:
+    """Take the first ready unit that may run beside those that do; None if there is none."""
+    if limit is None:
+        return heapq.heappop(ready) if ready else None
+    used = sum(weights.get(unit, 0) for unit in running)
+    for unit in sorted(ready):
+        weight = weights.get(unit, 0)
+        if not weight or not used or used + weight <= limit:
+            ready.remove(unit)
+            heapq.heapify(ready)
+            return unit
+    return None
 
 
 class _Run:

@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     from pumphouse.service.snapshots import CloudRecord, Snapshot, Snapshots
     from pumphouse.service.steps import StepRecord, StepsOfAll
     from pumphouse.service.supervisor import Supervisor
+    from pumphouse.service.waves import Operator, Waving
     from pumphouse.service.webhooks import Webhooks
+    from pumphouse.store.waves import WaveRecord
 
 
 class Pumphouse:
@@ -122,6 +124,12 @@ class Pumphouse:
         from pumphouse.service.moved import History
 
         return History(self.store.migrations, lambda: self.registry, self.plan_of)
+
+    @cached_property
+    def _waving(self) -> Waving:
+        from pumphouse.service.waves import Waving
+
+        return Waving(self)
 
     @cached_property
     def _planning(self) -> Planning:
@@ -380,6 +388,62 @@ class Pumphouse:
         from pumphouse.service.finalizing import Finalizing
 
         return Finalizing(self._migrating(migration_id, None, None, None)).remove(wanted)
+
+    # -- waves
+
+    def plan_wave(self, path: Path, *, progress: Progress | None = None) -> WaveRecord:
+        """Plan all groups that a file describes, and keep the wave. Writes nothing to any cloud.
+
+        :raises pumphouse.errors.BadWave: the file is wrong.
+        """
+        from pumphouse.service.reading import quiet
+
+        return self._waving.plan(path, progress or quiet)
+
+    def plan_again(self, plan: Plan) -> Plan:
+        """A plan of the same, of what both clouds have now."""
+        return self._planning.again(plan)
+
+    def waves(self, *, limit: int = 50) -> list[WaveRecord]:
+        """Waves, newest first."""
+        return list(self.store.waves.list(limit=limit))
+
+    def wave(self, wave_id: str) -> WaveRecord:
+        """One wave. Raises UnknownMigration or AmbiguousName."""
+        return self.store.waves.get(wave_id)
+
+    def wave_plans(self, wave_id: str) -> list[Plan]:
+        """The plans of a wave's groups, in their order."""
+        return self._waving.plans(self.wave(wave_id))
+
+    def allow_wave(self, wave_id: str) -> None:
+        """Give the word to the group that waits for it, if one does."""
+        self._waving.allow(wave_id)
+
+    def run_wave(
+        self,
+        wave_id: str,
+        operator: Operator,
+        *,
+        replan: bool = False,
+        skip_failed: bool = False,
+        stop: threading.Event | None = None,
+    ) -> WaveRecord:
+        """Carry out what is left of a wave, in this process, until it ends or has to wait for somebody.
+
+        :param operator: gives the word to groups that wait for it, and shows each migration.
+        :param replan: whether what has changed since the wave was planned is moved as it is now.
+        :param skip_failed: whether groups that have failed are left so, rather than tried again.
+        :param stop: once it is set no group is waited for any longer.
+        :raises pumphouse.errors.WrongState: it has ended.
+        """
+        return self._waving.run(
+            wave_id, operator, replan=replan, skip_failed=skip_failed, stop=stop or threading.Event()
+        )
+
+    def rollback_wave(self, wave_id: str, operator: Operator) -> WaveRecord:
+        """Take back all groups of a wave, the last one first."""
+        return self._waving.roll_back(wave_id, operator)
 
     # -- hypervisors
 

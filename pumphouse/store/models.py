@@ -147,6 +147,26 @@ class EvacuationRow(Base):
     heartbeat_at: Mapped[datetime | None]
 
 
+class WaveRow(Base):
+    """Groups that migrate in an order, and which process is at it."""
+
+    __tablename__ = "waves"
+    id: Mapped[ShortId] = mapped_column(primary_key=True)
+    name: Mapped[Name]
+    state: Mapped[Word]
+    source: Mapped[Cloud]
+    destination: Mapped[Cloud]
+    servers_at_once: Mapped[int | None]
+    stop_at: Mapped[float | None] = mapped_column(sa.Double())
+    groups: Mapped[Small]
+    reason: Mapped[Long] = mapped_column(default="")
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    owner_host: Mapped[Name | None]
+    owner_pid: Mapped[int | None]
+    owner_started: Mapped[float | None] = mapped_column(sa.Double())
+
+
 class UnitRow(Base):
     """One flow of a migration."""
 

@@ -22,6 +22,7 @@ from pumphouse.store.migrations import MigrationRecord, Migrations
 from pumphouse.store.operations import Operations
 from pumphouse.store.plans import Plans
 from pumphouse.store.units import Units
+from pumphouse.store.waves import Waves
 from pumphouse.store.wishes import Wishes
 
 
@@ -43,6 +44,7 @@ class Store:
     claims: ClaimTable
     wishes: Wishes
     evacuations: Evacuations
+    waves: Waves
     operations: Operations
 
     @property
@@ -111,6 +113,7 @@ def open_store(url: str) -> Store:
         events=Events(database),
         wishes=Wishes(database),
         evacuations=Evacuations(database),
+        waves=Waves(database),
         operations=Operations(database),
         claims=ClaimTable(database),
     )

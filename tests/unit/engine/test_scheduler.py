@@ -167,3 +167,36 @@ def test_any_graph_is_run_as_promised(edges: list[tuple[int, int]], bad: set[int
         blocked = nx.ancestors(graph, unit) & failing
         expected = "SKIPPED" if blocked else "FAILED" if unit in failing else "SUCCEEDED"
         assert outcome.state == expected
+
+
+def test_what_counts_runs_within_the_limit_and_what_does_not_runs_beside_it() -> None:
+    weights = {"a": 1, "b": 2, "c": 5, "d": 1}
+    running: set[str] = set()
+    most = []
+    lock = threading.Lock()
+    free = threading.Event()
+
+    def work(unit: str) -> Outcome:
+        with lock:
+            running.add(unit)
+            most.append(sorted(running & weights.keys()))
+        if unit == "x":
+            free.set()
+        assert free.wait(10)  # what counts nothing is not kept waiting
+        time.sleep(0.02)
+        with lock:
+            running.discard(unit)
+        return DONE
+
+    outcomes = run_graph(
+        units(alone="abcdx"),
+        work,
+        jobs=8,
+        stop=threading.Event(),
+        on_change=lambda _unit, _outcome: None,
+        weights=weights,
+        limit=3,
+    )
+    assert set(states(outcomes).values()) == {"SUCCEEDED"}
+    assert all(sum(weights[unit] for unit in those) <= 3 or those == ["c"] for those in most)
+    assert ["a", "b"] in most

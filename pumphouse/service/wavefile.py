@@ -1,0 +1,144 @@
+"""The file that describes a wave.
+
+::
+
+source: source                  # clouds; these are the defaults
+destination: destination
+override: shop.yaml             # beside this file
+servers_at_once: 2              # at most so many servers are down at the same time
+stop_at: 20                     # per cent of a group's servers that may not fail; without it, none may
+groups:
+  - name: pilot
+    tenants: [shop]
+  - name: databases
+    servers: [db-1, db-2]
+    start: 2026-12-01T02:00:00Z
+  - name: rest
+    tenants: [lab, billing]
+    start: ask                  # an operator's word
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pumphouse import errors, yamlfile
+from pumphouse.model import Scope, ScopeKind
+
+ASK = "ask"
+_KINDS = {"tenants": ScopeKind.TENANT, "servers": ScopeKind.SERVER, "hosts": ScopeKind.HOST}
+_KNOWN = frozenset({"source", "destination", "override", "servers_at_once", "stop_at", "groups"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupFile:
+    """One group as it is described."""
+
+    name: str
+    scope: Scope
+    start: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveFile:
+    """A wave as it is described. ``stop_at`` is a share, from 0 to 1."""
+
+    source: str
+    destination: str
+    override: Path | None
+    servers_at_once: int | None
+    stop_at: float | None
+    groups: tuple[GroupFile, ...]
+
+
+def load(path: Path) -> WaveFile:
+    """Read the description of a wave. Raises BadWave, which names the place."""
+    data = yamlfile.load(path, error=errors.BadWave)
+    if not isinstance(data, Mapping):
+        raise errors.BadWave(f"{path} must hold a mapping with groups")
+    _refuse_unknown(data, _KNOWN, str(path))
+    groups = data.get("groups")
+    if not isinstance(groups, list) or not groups:
+        raise errors.BadWave(f"{path}: groups must be a list of groups")
+    found = tuple(_group(one, f"{path}: group {number}") for number, one in enumerate(groups, 1))
+    names = [one.name for one in found]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise errors.BadWave(f"{path}: several groups are called {', '.join(doubled)}")
+    override = _text(data, "override", "", str(path))
+    return WaveFile(
+        source=_text(data, "source", "source", str(path)),
+        destination=_text(data, "destination", "destination", str(path)),
+        override=path.parent / override if override else None,
+        servers_at_once=_number(data, "servers_at_once", str(path), most=10_000),
+        stop_at=None
+        if data.get("stop_at") is None
+        else (_number(data, "stop_at", str(path), most=100) or 0) / 100,
+        groups=found,
+    )
+
+
+def starts_at(start: str) -> datetime | None:
+    """The time at which a group may begin; None for one that has none."""
+    return None if start in {"", ASK} else datetime.fromisoformat(start)
+
+
+def _group(data: Any, where: str) -> GroupFile:
+    if not isinstance(data, Mapping):
+        raise errors.BadWave(f"{where} must be a mapping")
+    _refuse_unknown(data, frozenset({"name", "start", *_KINDS}), where)
+    kinds = [kind for kind in _KINDS if kind in data]
+    if len(kinds) != 1:
+        raise errors.BadWave(f"{where} needs one of {', '.join(_KINDS)}, and only one")
+    names = data[kinds[0]]
+    if not isinstance(names, list) or not names or not all(isinstance(one, str) and one for one in names):
+        raise errors.BadWave(f"{where}: {kinds[0]} must be a list of names")
+    scope = Scope(kind=_KINDS[kinds[0]], names=tuple(dict.fromkeys(names)))
+    name = _text(data, "name", str(scope), where)
+    return GroupFile(name=name, scope=scope, start=_start(data.get("start", ""), where))
+
+
+def _start(value: Any, where: str) -> str:
+    if value in {"", ASK}:
+        return str(value)
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        raise errors.BadWave(
+            f"{where}: start must be a time such as 2026-12-01T02:00:00Z, or {ASK}, not {value!r}"
+        ) from None
+    if moment.tzinfo is None:
+        raise errors.BadWave(
+            f"{where}: start has no time zone",
+            next_step="Write a Z behind it for UTC, or an offset as +01:00.",
+        )
+    return moment.astimezone(UTC).isoformat()
+
+
+def _text(data: Mapping[str, Any], key: str, default: str, where: str) -> str:
+    value = data.get(key, default)
+    if not isinstance(value, str) or (key in data and not value):
+        raise errors.BadWave(f"{where}: {key} must be a text")
+    return value
+
+
+def _number(data: Mapping[str, Any], key: str, where: str, *, most: int) -> int | None:
+    value = data.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise errors.BadWave(f"{where}: {key} must be a whole number from 1 to {most}")
+    return value
+
+
+def _refuse_unknown(data: Mapping[str, Any], known: frozenset[str], where: str) -> None:
+    unknown = sorted(str(name) for name in data if name not in known)
+    if unknown:
+        raise errors.BadWave(
+            f"{where}: unknown keys: {', '.join(unknown)}",
+            next_step=f"Known are: {', '.join(sorted(known))}.",
+        )

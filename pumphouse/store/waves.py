@@ -1,0 +1,179 @@
+"""Waves: groups that migrate in an order, each as a migration of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from pumphouse.errors import MigrationBusy
+from pumphouse.store.database import Database, retried
+from pumphouse.store.models import WaveRow
+from pumphouse.store.names import find_id, new_id
+from pumphouse.store.owner import Owner
+
+
+class WaveState(StrEnum):
+    """How far a wave has come."""
+
+    PLANNED = "PLANNED"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    """It waits for somebody's word, or too much has failed."""
+    SUCCEEDED = "SUCCEEDED"
+    PARTIAL = "PARTIAL"
+    ROLLED_BACK = "ROLLED_BACK"
+    ROLLBACK_INCOMPLETE = "ROLLBACK_INCOMPLETE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """One group: what it moves, when it may begin, its plan, and its migration once it has begun.
+
+    ``start`` is a time (ISO 8601, UTC), ``ask`` for somebody's word, or empty. ``allowed`` says that the word
+    was given.
+    """
+
+    name: str
+    kind: str
+    names: tuple[str, ...]
+    start: str = ""
+    plan_id: str
+    migration_id: str = ""
+    allowed: bool = False
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Group:
+        """The group that the store keeps."""
+        return cls(**{**data, "names": tuple(data["names"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveRecord:
+    """A wave as it is now. ``stop_at`` is a share of servers, from 0 to 1; None stops at any failure."""
+
+    id: str
+    name: str
+    state: WaveState
+    source: str
+    destination: str
+    servers_at_once: int | None
+    stop_at: float | None
+    groups: tuple[Group, ...]
+    reason: str
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class Waves:
+    """Waves in the store. An id may be given as :func:`pumphouse.store.names.find_id` says."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @retried
+    def create(
+        self,
+        *,
+        name: str,
+        source: str,
+        destination: str,
+        servers_at_once: int | None,
+        stop_at: float | None,
+        groups: Sequence[Group],
+    ) -> WaveRecord:
+        """A new wave, PLANNED."""
+        with Session(self._database.writer) as session, session.begin():
+            row = WaveRow(
+                id=new_id("w"),
+                name=name[:255],
+                state=WaveState.PLANNED,
+                source=source,
+                destination=destination,
+                servers_at_once=servers_at_once,
+                stop_at=stop_at,
+                groups=[asdict(one) for one in groups],
+                reason="",
+                created_at=datetime.now(UTC),
+            )
+            session.add(row)
+            session.flush()
+            return _record(row)
+
+    @retried
+    def get(self, id: str) -> WaveRecord:
+        """A wave. Raises UnknownMigration or AmbiguousName."""
+        with Session(self._database.reader) as session:
+            return _record(_find(session, id))
+
+    @retried
+    def list(self, *, limit: int | None = None) -> tuple[WaveRecord, ...]:
+        """Waves, newest first."""
+        query = sa.select(WaveRow).order_by(WaveRow.created_at.desc(), WaveRow.id).limit(limit)
+        with Session(self._database.reader) as session:
+            return tuple(map(_record, session.scalars(query)))
+
+    @retried
+    def take(self, id: str, owner: Owner) -> WaveRecord:
+        """Make a process of this host the one that is at it. Raises MigrationBusy when a living one is."""
+        with Session(self._database.writer) as session, session.begin():
+            row = session.get_one(WaveRow, _find(session, id).id, with_for_update=True)
+            if row.owner_host is not None and row.owner_pid is not None and row.owner_started is not None:
+                other = Owner(host=row.owner_host, pid=row.owner_pid, started=row.owner_started)
+                if other.alive(heartbeat_at=None, now=datetime.now(UTC)) and not other.same(owner):
+                    raise MigrationBusy(f"wave {row.id} is already at work: {other} has it")
+            row.owner_host, row.owner_pid, row.owner_started = owner.host, owner.pid, owner.started
+            return _record(row)
+
+    @retried
+    def release(self, id: str) -> None:
+        """Let go of it."""
+        with Session(self._database.writer) as session, session.begin():
+            row = session.get_one(WaveRow, id, with_for_update=True)
+            row.owner_host = row.owner_pid = row.owner_started = None
+
+    @retried
+    def change(
+        self,
+        id: str,
+        *,
+        state: WaveState | None = None,
+        reason: str = "",
+        groups: Sequence[Group] | None = None,
+    ) -> WaveRecord:
+        """Write its state, or its groups."""
+        with Session(self._database.writer) as session, session.begin():
+            row = session.get_one(WaveRow, id, with_for_update=True)
+            if state is not None:
+                row.state, row.reason = state, reason
+                ended = state not in {WaveState.PLANNED, WaveState.RUNNING, WaveState.PAUSED}
+                row.ended_at = datetime.now(UTC) if ended else None
+            if groups is not None:
+                row.groups = [asdict(one) for one in groups]
+            return _record(row)
+
+
+def _find(session: Session, id: str) -> WaveRow:
+    found = find_id(session, id, column=WaveRow.id, newest=WaveRow.created_at.desc(), what="wave")
+    return session.get_one(WaveRow, found)
+
+
+def _record(row: WaveRow) -> WaveRecord:
+    return WaveRecord(
+        id=row.id,
+        name=row.name,
+        state=WaveState(row.state),
+        source=row.source,
+        destination=row.destination,
+        servers_at_once=row.servers_at_once,
+        stop_at=row.stop_at,
+        groups=tuple(map(Group.of, row.groups)),
+        reason=row.reason,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+    )
