@@ -64,21 +64,23 @@ def travels_as(resource: Resource) -> str:
     return str(resource.facts.get(TRAVELS, ""))
 
 
-def root_gib(server: Resource, image: Resource | None) -> int:
-    """The size of a local root disk, in GiB: its flavor's, else what its image holds, unpacked."""
-    told = int(server.facts["flavor"].get("disk") or 0)
-    if told or image is None:
-        return max(1, told)
-    held = int(image.facts.get("virtual_size") or image.facts["size"])
-    return max(1, -(-held >> 30))
+def size_gib(told: Mapping[str, Any], flavor: Resource | None, image: Resource | None) -> int:
+    """The size of a local root disk, in GiB: its flavor's, else what its image holds, unpacked; 0 if unknown.
+
+    :param told: the flavor as the server has it, which before 2.47 is but an id.
+    """
+    size = told.get("disk", flavor.fields["disk"] if flavor is not None else 0)
+    if size or image is None:
+        return int(size or 0)
+    return -(-int(image.facts.get("virtual_size") or image.facts["size"]) >> 30)
 
 
-def volume_of(server: Resource, image: Resource | None, properties: Mapping[str, Any]) -> Resource:
+def volume_of(server: Resource, properties: Mapping[str, Any]) -> Resource:
     """The volume that a server's root disk becomes. Its type is the destination's default.
 
-    :param image: the one from which the server was built, if it is still there, and its own ``properties``.
+    :param properties: of the image from which the server was built.
     """
-    size = root_gib(server, image)
+    size = max(1, int(server.facts["disk_gib"]))
     return Resource(
         ref=Ref("volume", server.ref.id),
         name=f"{server.name}-root",

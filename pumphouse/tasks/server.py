@@ -119,6 +119,10 @@ class Server(ResourceType):
     def discover(self, cloud: CloudAPI, *, seen: Inventory, reach: Reach) -> Iterator[Resource]:
         """One list. Of their volumes it tells only which they are."""
         flavors = {flavor.name: flavor.ref.id for flavor in seen.of_type("flavor")}
+
+        def find(kind: str, identity: str | None) -> Resource | None:
+            return seen.get(Ref(kind, identity or ""))
+
         groups = {
             str(member): group.ref.id
             for group in seen.of_type("server_group")
@@ -143,9 +147,12 @@ class Server(ResourceType):
         ):
             identity = str(body["id"])
             attached = body.get("os-extended-volumes:volumes_attached") or ()
+            flavor = body["flavor"].get("id") or flavors.get(body["flavor"]["original_name"])
+            image = find("image", (body.get("image") or {}).get("id"))
             yield self._read(
                 body,
-                flavor=body["flavor"].get("id") or flavors.get(body["flavor"]["original_name"]),
+                flavor=flavor,
+                disk_gib=root_disk.size_gib(body["flavor"], find("flavor", flavor), image),
                 ports=ports[identity],
                 group=groups.get(identity),
                 volumes=[{"volume": volume} for volume in sorted(str(one["id"]) for one in attached)],
@@ -182,6 +189,7 @@ class Server(ResourceType):
         return self._read(
             body,
             flavor=flavor,
+            disk_gib=root_disk.size_gib(body["flavor"], None, None),
             ports=ports,
             group=self._group(cloud, body),
             volumes=volumes,
@@ -222,6 +230,7 @@ class Server(ResourceType):
         body: Mapping[str, Any],
         *,
         flavor: str | None,
+        disk_gib: int,
         ports: Sequence[Mapping[str, Any]],
         group: str | None,
         volumes: list[dict[str, Any]],
@@ -266,6 +275,7 @@ class Server(ResourceType):
                 "keypair": f"{body['user_id']}/{body['key_name']}" if body.get("key_name") else None,
                 "boot_image": shelved_image if body["status"] in SHELVED else image,
                 "boot_device": _boot_device(body),
+                "disk_gib": disk_gib,
                 "flavor": {name: value for name, value in body["flavor"].items() if name != "links"},
                 "availability_zone": body.get("OS-EXT-AZ:availability_zone"),
                 "addresses": sorted(fixed_addresses(body.get("addresses") or {})),
@@ -290,12 +300,12 @@ class Server(ResourceType):
         if travels_as(resource) == DiskMode.VOLUME:
             image = source.get(Ref("image", resource.facts["base_image"]))
             properties = image.fields["properties"] if image is not None else {}
-            yield root_disk.volume_of(resource, image, properties)
+            yield root_disk.volume_of(resource, properties)
 
     def size(self, resource: Resource) -> int:
         """At most what its root disk can hold; in volume mode the volume counts it."""
         snapshot = travels_as(resource) == DiskMode.SNAPSHOT
-        return int(resource.facts["flavor"].get("disk") or 0) << 30 if snapshot else 0
+        return int(resource.facts["disk_gib"]) << 30 if snapshot else 0
 
     def needs(self, resource: Resource, inventory: Inventory) -> Iterable[Ref]:
         """Its key pair, which belongs to a user, a shelved server's image, and the kernel it boots from."""
@@ -409,7 +419,14 @@ class Server(ResourceType):
                 "it boots from a copy of its disk, whose image is removed afterwards: to rebuild it there, "
                 "another image must be named"
             )
-        elif travels_as(resource) and Ref("image", resource.facts["base_image"]) not in source:
+            return
+        image = source.get(Ref("image", resource.facts.get("base_image") or ""))
+        if travels_as(resource) and image is not None and image.fields.get("kernel_id"):
+            yield _block(
+                "it boots with a kernel that is an image of its own, which no volume names",
+                "Copy its disk as a snapshot: --mode snapshot, or a rule of the override file.",
+            )
+        elif travels_as(resource) and image is None:
             yield _lost(
                 "its image has been deleted, and with it what that said of its firmware and devices",
                 next_step="If it does not boot, set the image metadata of its root volume there.",

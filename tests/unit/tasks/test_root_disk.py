@@ -23,7 +23,7 @@ KIND = Server()
 
 def server(**given):
     fields = {"image": "i-1", "volumes": [], "metadata": {}} | given.pop("fields", {})
-    facts = {"status": "ACTIVE", "boot_image": fields["image"], "flavor": {"disk": 5}} | given
+    facts = {"status": "ACTIVE", "boot_image": fields["image"], "flavor": {}, "disk_gib": 5} | given
     return Resource(ref=Ref("server", "s-1"), name="web", project_id="p-1", fields=fields, facts=facts)
 
 
@@ -56,25 +56,34 @@ def test_the_bytes_of_a_snapshot_are_those_of_the_disk_at_most():
 
 
 @pytest.mark.parametrize(
-    ("disk", "image", "gib"),
+    ("told", "flavor", "image", "gib"),
     [
-        (5, None, 5),
-        (0, {"virtual_size": (3 << 30) + 1, "size": 10}, 4),
-        (0, {"virtual_size": None, "size": 1 << 30}, 1),
-        (0, None, 1),
+        ({"disk": 5}, 7, None, 5),
+        ({"id": "f-1"}, 7, None, 7),
+        ({"disk": 0}, 0, {"virtual_size": (3 << 30) + 1, "size": 10}, 4),
+        ({"id": "f-1"}, 0, {"virtual_size": None, "size": 1 << 30}, 1),
+        ({"id": "f-1"}, None, None, 0),
     ],
 )
-def test_the_root_volume_has_room_for_the_disk(disk, image, gib):
-    chosen = KIND.choose(server(flavor={"disk": disk}), {"disk_mode": "volume"})
-    found = Inventory("source")
-    if image is not None:
-        properties = {"hw_firmware_type": "uefi"}
-        found.add(
-            Resource(ref=Ref("image", "i-1"), name="os", fields={"properties": properties}, facts=image)
+def test_the_size_of_a_root_disk_is_its_flavors_or_its_images(told, flavor, image, gib):
+    found = [
+        None if value is None else Resource(ref=Ref(kind, "1"), name="", fields=fields, facts=facts)
+        for kind, value, fields, facts in (
+            ("flavor", flavor, {"disk": flavor}, {}),
+            ("image", image, {}, image or {}),
         )
-    (root,) = KIND.parts(chosen, found)
-    assert (root.ref, root.fields["size"]) == (Ref("volume", "s-1"), gib)
-    assert root.fields["image_metadata"] == ({"hw_firmware_type": "uefi"} if image else {})
+    ]
+    assert root_disk.size_gib(told, *found) == gib
+
+
+@pytest.mark.parametrize("disk", [5, 0])
+def test_the_root_disk_becomes_a_volume_of_its_size(disk):
+    chosen = KIND.choose(server(disk_gib=disk), {"disk_mode": "volume"})
+    properties = {"hw_firmware_type": "uefi"}
+    image = Resource(ref=Ref("image", "i-1"), name="os", fields={"properties": properties})
+    (root,) = KIND.parts(chosen, Inventory("source", [image]))
+    assert (root.ref, root.fields["size"]) == (Ref("volume", "s-1"), disk or 1)
+    assert root.fields["image_metadata"] == properties
     assert chosen.fields["volumes"][0] == {
         "volume": "s-1",
         "boot": True,
@@ -82,7 +91,7 @@ def test_the_root_volume_has_room_for_the_disk(disk, image, gib):
         "delete_on_termination": True,
     }
     assert Volume().is_part(root)
-    assert Volume().size(root) == gib << 30
+    assert Volume().size(root) == (disk or 1) << 30
 
 
 def test_a_snapshot_keeps_what_the_image_said_of_the_hardware(bench, place):  # noqa: F811
@@ -161,7 +170,14 @@ def test_a_source_that_loses_the_snapshot_is_told(bench, place):  # noqa: F811
     step.undo(entry)
 
 
-def test_the_plan_tells_what_copying_means():
+@pytest.mark.parametrize(
+    ("images", "severity", "told"),
+    [
+        ([], Severity.LOST, "its image has been deleted"),
+        ([{"kernel_id": "k-1"}], Severity.BLOCK, "it boots with a kernel that is an image of its own"),
+    ],
+)
+def test_the_plan_tells_what_copying_into_a_volume_means(images, severity, told):
     chosen = KIND.choose(
         server(
             keypair=None,
@@ -173,6 +189,7 @@ def test_the_plan_tells_what_copying_means():
         ),
         {"disk_mode": "volume"},
     )
-    told = list(KIND.refuse(chosen, Inventory("source")))
-    assert any("stopped rather than suspended" in one.summary for one in told)
-    assert any("its image has been deleted" in one.summary for one in told if one.severity is Severity.LOST)
+    there = [Resource(ref=Ref("image", "i-1"), name="os", fields={"properties": {}, **one}) for one in images]
+    problems = list(KIND.refuse(chosen, Inventory("source", there)))
+    assert any("stopped rather than suspended" in one.summary for one in problems)
+    assert any(told in one.summary for one in problems if one.severity is severity)
