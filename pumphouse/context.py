@@ -59,11 +59,13 @@ class JournalState(StrEnum):
 class JournalEntry:
     """One effect on a cloud that a migration has, or may have had.
 
+    ``plan`` is the one that was carried out, and so names the run; an entry without one is of no run.
     ``temporary`` effects (a grant, a carrier image) are removed when the migration ends, however it ends.
     ``repeated`` is true when an earlier attempt wrote the entry.
     """
 
     id: int
+    plan: str = ""
     unit: str
     ref: Ref
     step: str
@@ -76,8 +78,9 @@ class JournalEntry:
 
 
 class Journal(Protocol):
-    """What a migration has done, as one process sees it.
+    """What one run of a migration has done. What earlier runs did, it neither continues nor takes back.
 
+    ``found_first`` is the one exception: the oldest open entry of a step in any run of the migration.
     ``intend`` raises :class:`pumphouse.errors.Fenced` when another process has taken the migration over.
     ``use`` says which of the destination's resources this migration relies on. ``hand_over`` gives what was
     made, instead of removing it, to another migration that relies on it; None if there is none.
@@ -98,6 +101,7 @@ class Journal(Protocol):
     def removed(self, entry: JournalEntry) -> None: ...
     def left(self, entry: JournalEntry, reason: str) -> None: ...
     def open_entries(self, ref: Ref, step: str) -> list[JournalEntry]: ...
+    def found_first(self, ref: Ref, step: str) -> JournalEntry | None: ...
     def use(self, used: Mapping[Ref, str]) -> None: ...
     def hand_over(self, entry: JournalEntry) -> str | None: ...
 

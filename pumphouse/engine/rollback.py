@@ -47,9 +47,9 @@ class Rollback:
         return self._undo(lambda entry: entry.state is JournalState.LEFT)
 
     def units(self, names: Iterable[str]) -> list[str]:
-        """Take back what these units did."""
-        wanted = set(names)
-        return self._undo(lambda entry: entry.unit in wanted)
+        """Take back what these units did in this run. Those of earlier runs have the same names."""
+        plan, wanted = self._place.plan.id, set(names)
+        return self._undo(lambda entry: entry.plan == plan and entry.unit in wanted)
 
     def _undo(self, wanted: Callable[[JournalEntry], bool]) -> list[str]:
         found = [
@@ -99,8 +99,8 @@ class Rollback:
         for entry in entries:
             if self._control.stop.is_set():
                 return Outcome(state=UnitState.PENDING)
-            context = self._place.context(entry.unit)
-            planned = self._place.known.by_ref[entry.ref]
+            context = self._place.context(entry.unit, plan=entry.plan)
+            planned = self._place.planned(entry)
             step = build_step(planned, entry.step, self._place.registry, context)
             self._tell(entry, "REVERTING", step.doing)
             trouble = take_back(step, entry)
@@ -132,7 +132,7 @@ class Rollback:
                 migration=self._place.migration.id,
                 unit=entry.unit,
                 resource=str(entry.ref),
-                name=self._place.known.by_ref[entry.ref].resource.name,
+                name=self._place.planned(entry).resource.name,
                 step=entry.step,
                 state=state,
                 doing=doing,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from pumphouse.clouds.cloud import Cloud
-from pumphouse.context import Carried, Context, Lane, Passwords, Settings
+from pumphouse.context import Carried, Context, JournalEntry, Lane, Passwords, Settings
 from pumphouse.engine.access import Access
 from pumphouse.events import DataCarried, Listener, Noted, StepProgressed
 from pumphouse.model import Action, Ref, Side
-from pumphouse.plan.document import Plan
+from pumphouse.plan.document import Plan, PlannedResource
 from pumphouse.registry import Registry
 from pumphouse.resource import ScopeLevel
 from pumphouse.store.ids import MigrationIds
@@ -32,8 +32,10 @@ class Workplace:
     destination: Cloud
     migration: MigrationRecord
     plan: Plan
+    plans: Mapping[str, Plan]
+    """The plan and earlier ones of this migration, by id: what is to be taken back may be of any of them."""
     known: Plan
-    """The plan and earlier ones of this migration, for what is to be taken back may be of any of them."""
+    """All of them as one."""
     epoch: int
     settings: Settings
     passwords: Passwords
@@ -42,13 +44,20 @@ class Workplace:
     access: Access
     ids: MigrationIds
 
-    def context(self, unit: str = OUTSIDE) -> Context:
-        """The context of one unit's steps."""
+    def planned(self, entry: JournalEntry) -> PlannedResource:
+        """The resource of a journal's entry, as the run that wrote it knew it."""
+        plan = self.plans.get(entry.plan, self.known)
+        return plan.by_ref.get(entry.ref) or self.known.by_ref[entry.ref]
+
+    def context(self, unit: str = OUTSIDE, *, plan: str | None = None) -> Context:
+        """The context of one unit's steps, in the run of this plan, or of an earlier one."""
         return Context(
             source=self.source,
             destination=self.destination,
             scoped=self.access,
-            journal=self.store.journal_of(self.migration.id, unit, epoch=self.epoch),
+            journal=self.store.journal_of(
+                self.migration.id, unit, epoch=self.epoch, plan=self.plan.id if plan is None else plan
+            ),
             ids=self.ids,
             claims=self.store.claims_of(self.migration),
             waiting={Side.SOURCE: self.source.waiter, Side.DESTINATION: self.destination.waiter},

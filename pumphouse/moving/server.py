@@ -89,10 +89,16 @@ class ServerStep(Step):
                     cloud.post(Service.COMPUTE, path, {action: body}, up_to=UP_TO)
 
     def found(self) -> Mapping[str, Any]:
-        """The state in which the source's server was found, from the journal."""
-        for entry in self.context.journal.open_entries(self.item.ref, Quiesce.name):
-            return entry.detail
-        return self.item.resource.facts
+        """The state in which this migration found the source's server, from the journal.
+
+        One that is moved once more, since its counterpart is gone, had been switched off by the first run.
+        """
+        journal, ref = self.context.journal, self.item.ref
+        first = journal.found_first(ref, Quiesce.name)
+        if first is None:
+            return self.item.resource.facts
+        now = next(iter(journal.open_entries(ref, Quiesce.name)), first)
+        return {**now.detail, "status": first.detail["status"]}
 
     def until(self, side: Side, identity: str, states: frozenset[str] | set[str]) -> Deferred:
         """Wait until a server is in one of some states, and nothing is being done to it."""

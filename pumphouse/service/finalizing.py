@@ -99,7 +99,8 @@ class Finalizing:
             )
         sides = work.sides()
         report = work.report_of(sides)
-        entries = work.store.journal.open_entries(work.record.id)
+        # What the newest run did to a resource counts.
+        entries = work.store.journal.open_entries(work.record.id, newest_first=False)
         found: list[Candidate] = []
         if Part.MARKERS in parts:
             found += self._markers(entries, sides)

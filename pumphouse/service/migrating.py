@@ -191,7 +191,7 @@ class Migrating:
     def _forget_gone(self, place: Workplace) -> None:
         """Take out of the journal what an earlier plan made and somebody has removed since.
 
-        The new plan, which has just looked, makes it again: as what was made before it would never be found.
+        The new plan, which has just looked, makes it again. What has its name by then is that, or another's.
         """
         making = {one.ref for one in place.plan.doing(Action.CREATE) if not one.shared}
         for entry in self._store.journal.open_entries(self._record.id):
@@ -317,6 +317,7 @@ class Migrating:
                     destination=destination,
                     migration=record,
                     plan=plans[0],
+                    plans={one.id: one for one in plans},
                     known=merge(plans),
                     epoch=epoch,
                     settings=self._settings(record),
@@ -335,7 +336,7 @@ class Migrating:
                     ids=self._store.ids_of(record),
                     access=Access(
                         destination,
-                        self._store.journal_of(record.id, OUTSIDE, epoch=epoch),
+                        self._store.journal_of(record.id, OUTSIDE, epoch=epoch, plan=plans[0].id),
                         carried=partial(
                             self._store.ids.stands, record.source, record.destination, "role_assignment"
                         ),

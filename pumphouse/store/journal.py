@@ -30,7 +30,7 @@ _NOT_MADE = frozenset({"adopted", "before"})
 
 _TABLE: sa.Table = sa.inspect(JournalRow).local_table  # type: ignore[assignment]
 # Made once, and without objects of the mapper: every step of a migration runs them.
-_KEY = ("migration", "type", "source_id", "step", "side")
+_KEY = ("migration", "plan", "type", "source_id", "step", "side")
 _OPEN_OF_STEP = (
     sa.select(_TABLE)
     .where(*(_TABLE.c[name] == sa.bindparam(name) for name in _KEY), _TABLE.c.state.in_(_OPEN))
@@ -56,11 +56,13 @@ class JournalTable:
         side: Side,
         *,
         epoch: int,
+        plan: str = "",
         detail: Mapping[str, Any] | None = None,
         temporary: bool = False,
     ) -> JournalEntry:
         """Write that a step is about to change a cloud; the open entry, if an earlier attempt wrote it.
 
+        :param plan: the one that is carried out. What was done for an earlier one has entries of its own.
         :param epoch: what ``Migrations.take`` answered.
         :raises Fenced: another process has taken the migration over; nothing must be written to a cloud.
         """
@@ -68,7 +70,14 @@ class JournalTable:
         with self._database.writer.begin() as connection:
             # The lock on the migration also keeps two attempts from writing the entry twice.
             check_fence(connection, migration, epoch)
-            key = {"migration": migration, "type": ref.type, "source_id": ref.id, "step": step, "side": side}
+            key = {
+                "migration": migration,
+                "plan": plan,
+                "type": ref.type,
+                "source_id": ref.id,
+                "step": step,
+                "side": side,
+            }
             row = connection.execute(_OPEN_OF_STEP, key).first()
             if row is not None:
                 entry = _entry(row, repeated=True)
@@ -82,6 +91,7 @@ class JournalTable:
             made = connection.execute(_INSERT, {**key, **more, "at": now, "changed_at": now})
             return JournalEntry(
                 id=made.inserted_primary_key[0],  # type: ignore[index]
+                plan=plan,
                 unit=unit,
                 ref=ref,
                 step=step,
@@ -115,7 +125,7 @@ class JournalTable:
             row.detail = {**row.detail, "left": reason}
 
     @retried
-    def use(self, migration: str, used: Mapping[Ref, str], *, epoch: int) -> None:
+    def use(self, migration: str, used: Mapping[Ref, str], *, epoch: int, plan: str = "") -> None:
         """Write that a migration relies on these resources of the destination, as far as others made them.
 
         :raises Fenced: another process has taken the migration over.
@@ -134,6 +144,7 @@ class JournalTable:
             session.add_all(
                 JournalRow(
                     migration=migration,
+                    plan=plan,
                     unit=USE,
                     type=ref.type,
                     source_id=ref.id,
@@ -177,6 +188,7 @@ class JournalTable:
         self,
         migration: str,
         *,
+        plan: str | None = None,
         unit: str | None = None,
         ref: Ref | None = None,
         step: str | None = None,
@@ -185,6 +197,8 @@ class JournalTable:
     ) -> list[JournalEntry]:
         """What the clouds still hold, or may hold, of a migration: intended, made or left."""
         query = _of(migration, ref=ref, step=step)
+        if plan is not None:
+            query = query.where(JournalRow.plan == plan)
         if unit is not None:
             query = query.where(JournalRow.unit == unit)
         if temporary is not None:
@@ -199,7 +213,12 @@ class JournalTable:
 
         Of a unit that has not succeeded, or left by one that could not be taken back.
         """
-        unit = sa.and_(UnitRow.migration == JournalRow.migration, UnitRow.name == JournalRow.unit)
+        # The units that are kept are those of the last plan.
+        unit = sa.and_(
+            UnitRow.migration == JournalRow.migration,
+            UnitRow.name == JournalRow.unit,
+            JournalRow.plan == MigrationRow.plan_id,
+        )
         query = (
             sa.select(JournalRow, MigrationRow)
             .join(MigrationRow, MigrationRow.id == JournalRow.migration)
@@ -209,7 +228,7 @@ class JournalTable:
                 MigrationRow.destination == destination,
                 JournalRow.step == Create.name,
                 JournalRow.state.in_(_OPEN),
-                # Units of earlier tries are not kept: they have succeeded, or left something.
+                # Of earlier runs only what they could not take back is unfinished.
                 sa.or_(JournalRow.state == JournalState.LEFT, UnitRow.state != UnitState.SUCCEEDED),
             )
             .order_by(JournalRow.id)
@@ -240,10 +259,11 @@ class JournalTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitJournal:
-    """The journal as the steps of one unit see it: :class:`pumphouse.context.Journal`."""
+    """The journal as the steps of one unit of a run see it: :class:`pumphouse.context.Journal`."""
 
     table: JournalTable
     migration: str
+    plan: str
     unit: str
     epoch: int
 
@@ -263,6 +283,7 @@ class UnitJournal:
             step,
             side,
             epoch=self.epoch,
+            plan=self.plan,
             detail=detail,
             temporary=temporary,
         )
@@ -281,10 +302,14 @@ class UnitJournal:
         self.table.left(entry.id, reason)
 
     def open_entries(self, ref: Ref, step: str) -> list[JournalEntry]:
-        return self.table.open_entries(self.migration, ref=ref, step=step)
+        return self.table.open_entries(self.migration, plan=self.plan, ref=ref, step=step)
+
+    def found_first(self, ref: Ref, step: str) -> JournalEntry | None:
+        found = self.table.open_entries(self.migration, ref=ref, step=step, newest_first=False)
+        return next(iter(found), None)
 
     def use(self, used: Mapping[Ref, str]) -> None:
-        self.table.use(self.migration, used, epoch=self.epoch)
+        self.table.use(self.migration, used, epoch=self.epoch, plan=self.plan)
 
     def hand_over(self, entry: JournalEntry) -> str | None:
         return self.table.hand_over(entry.id)
@@ -333,6 +358,7 @@ def _change(session: Session, entry_id: int, state: JournalState) -> JournalRow:
 def _entry(row: JournalRow | sa.Row[Any], *, repeated: bool = False) -> JournalEntry:
     return JournalEntry(
         id=row.id,
+        plan=row.plan,
         unit=row.unit,
         ref=Ref(row.type, row.source_id),
         step=row.step,

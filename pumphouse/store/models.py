@@ -193,6 +193,7 @@ class JournalRow(Base):
     )
     id: Mapped[int] = mapped_column(serial(), primary_key=True)
     migration: Mapped[MigrationId]
+    plan: Mapped[ShortId] = mapped_column(default="")
     unit: Mapped[Name]
     type: Mapped[TypeName]
     source_id: Mapped[SourceId]

@@ -52,9 +52,12 @@ class Store:
         """The engine that may write."""
         return self.database.writer
 
-    def journal_of(self, migration: str, unit: str, *, epoch: int) -> UnitJournal:
-        """The journal for the steps of one unit, fenced by the epoch."""
-        return UnitJournal(table=self.journal, migration=migration, unit=unit, epoch=epoch)
+    def journal_of(self, migration: str, unit: str, *, epoch: int, plan: str = "") -> UnitJournal:
+        """The journal for the steps of one unit of the run that carries out a plan, fenced by the epoch.
+
+        Without a plan it is of what belongs to no run: finalising, say.
+        """
+        return UnitJournal(table=self.journal, migration=migration, plan=plan, unit=unit, epoch=epoch)
 
     def ids_of(self, migration: MigrationRecord) -> MigrationIds:
         """The id map for the steps of a migration."""

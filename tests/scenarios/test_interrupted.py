@@ -13,6 +13,7 @@ import openstack
 import pytest
 
 from pumphouse import errors
+from pumphouse.devcloud.client import Client
 from pumphouse.engine.control import Control
 from pumphouse.engine.rollback import Rollback
 from pumphouse.events import StepChanged
@@ -184,6 +185,91 @@ def test_a_roll_back_after_a_retry_takes_both_tries_back(site):
     site.app.retry(record.id)
     assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK
     assert site.states() == before
+
+
+def on(cloud):
+    """An administrator of an embedded cloud."""
+    return Client(cloud.url, username="admin", password=cloud.admin_password, project="admin")
+
+
+def project_of(client):
+    return next(one["id"] for one in client.get("identity", "/projects")["projects"] if one["name"] == "shop")
+
+
+def add_group(site):
+    """Something that a retry finds missing in the tenant's own unit."""
+    with on(site.source) as client:
+        group = {"name": "later", "project_id": project_of(client)}
+        client.post("network", "/security-groups", {"security_group": group})
+
+
+def rename(site, description):
+    with on(site.source) as client:
+        body = {"project": {"description": description}}
+        client.request("identity", "PATCH", f"/projects/{project_of(client)}", body)
+
+
+def described(site):
+    with on(site.destination) as client:
+        return client.get("identity", f"/projects/{project_of(client)}")["project"]["description"]
+
+
+def test_a_change_that_fails_in_a_retry_leaves_the_server_that_was_moved_before(site):
+    record = site.migrate()
+    with on(site.source) as client:
+        (server,) = client.get("compute", "/servers?all_tenants=1&name=^web-1$")["servers"]
+        client.post("compute", f"/servers/{server['id']}/metadata", {"metadata": {"since": "then"}})
+    before = site.states()
+    site.destination.faults.add(
+        "status", method="PUT", path="/compute/*/servers/*/metadata", code=400, times=0
+    )
+    failed = site.app.retry(record.id)
+    assert failed.state is not MigrationState.SUCCEEDED
+    assert site.states() == before
+    site.destination.faults.clear()
+    assert site.app.retry(record.id).state is MigrationState.SUCCEEDED
+    assert site.plan().nothing_to_do
+
+
+def test_what_fails_beside_a_change_in_a_retry_takes_back_the_change_alone(site):
+    before = site.states()
+    record = site.migrate()
+    first = described(site)
+    rename(site, "second")
+    assert site.app.retry(record.id).state is MigrationState.SUCCEEDED
+    moved = site.states()
+    rename(site, "third")
+    add_group(site)
+    site.destination.faults.add("status", method="POST", path="/network*/security-groups", code=400, times=0)
+    failed = site.app.retry(record.id)
+    assert failed.state is not MigrationState.SUCCEEDED
+    assert described(site) == "second"
+    assert site.states()[1] == moved[1]
+    site.destination.faults.clear()
+    assert site.app.retry(record.id).state is MigrationState.SUCCEEDED
+    assert described(site) == "third"
+    assert first != "third"
+    # All runs are taken back, each change to what it had found.
+    assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert site.states()[1] == before[1]
+
+
+def test_a_cancelled_retry_keeps_what_earlier_runs_have_made(site):
+    record = site.migrate()
+    moved = site.states()
+    add_group(site)
+    control = Control()
+
+    def listener(event):
+        if isinstance(event, StepChanged) and event.step == "create" and event.state == "SUCCESS":
+            control.cancel()
+
+    cancelled = site.app.retry(record.id, control=control, listener=listener)
+    assert cancelled.state is MigrationState.CANCELLED
+    assert not cancelled.reason
+    assert site.states()[1] == moved[1]
+    assert site.app.retry(record.id).state is MigrationState.SUCCEEDED
+    assert site.plan().nothing_to_do
 
 
 def test_what_cannot_be_removed_is_listed_and_removed_by_a_second_roll_back(site):

@@ -137,6 +137,7 @@ def run(folder: Path, *, servers: int, networks: int) -> Cost:
                 destination=SimpleNamespace(name="destination", waiter=None),
                 migration=record,
                 plan=planned,
+                plans={planned.id: planned},
                 known=planned,
                 epoch=epoch,
                 settings=Settings(),

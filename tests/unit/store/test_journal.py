@@ -10,6 +10,7 @@ from pumphouse.context import Journal, JournalState
 from pumphouse.errors import Fenced
 from pumphouse.model import Ref, Side
 from pumphouse.store.owner import Owner
+from pumphouse.store.units import UnitRecord
 
 NETWORK = Ref("network", "n-1")
 TO = Side.DESTINATION
@@ -90,6 +91,37 @@ def test_who_has_lost_the_migration_cannot_intend_but_may_still_tell_what_it_mad
         journal.intend(Ref("network", "n-2"), "create", TO)
     journal.made(entry, "made-1")
     assert store.journal.find(migration.id, NETWORK, "create").made_id == "made-1"
+
+
+def test_each_run_has_entries_of_its_own_and_sees_no_others(store, migration, epoch) -> None:
+    first = store.journal_of(migration.id, "network", epoch=epoch, plan="p-1")
+    second = store.journal_of(migration.id, "network", epoch=epoch, plan="p-2")
+    made = first.made(first.intend(NETWORK, "create", TO), "made-1")
+    changed = second.intend(NETWORK, "create", TO, detail={"before": {"mtu": 1450}})
+    assert (changed.plan, changed.repeated, changed.detail) == ("p-2", False, {"before": {"mtu": 1450}})
+    assert second.intend(NETWORK, "create", TO, detail={"before": {"mtu": 9000}}).detail == changed.detail
+    assert first.open_entries(NETWORK, "create") == [made]
+    assert [one.id for one in second.open_entries(NETWORK, "create")] == [changed.id]
+    # A roll-back of the migration takes back both, the change first.
+    assert [one.id for one in store.journal.open_entries(migration.id)] == [changed.id, made.id]
+    assert [one.id for one in store.journal.open_entries(migration.id, plan="p-1")] == [made.id]
+    assert second.found_first(NETWORK, "create") == made
+    second.removed(changed)
+    assert first.open_entries(NETWORK, "create") == [made]
+
+
+def test_what_an_earlier_run_made_in_a_unit_of_the_same_name_is_not_half_made(store, migration) -> None:
+    epoch = store.migrations.take(migration.id, Owner.this_process())
+    first = store.journal_of(migration.id, "tenant P.0", epoch=epoch, plan=migration.plan_id)
+    first.made(first.intend(NETWORK, "create", TO), "made-1")
+    again = store.plans.create(source="from", destination="to", scope={}, document={})
+    store.migrations.set_plan(migration.id, again.id, epoch=epoch)
+    store.units.replace(
+        migration.id, [UnitRecord(migration=migration.id, name="tenant P.0", kind="tenant shop")]
+    )
+    second = store.journal_of(migration.id, "tenant P.0", epoch=epoch, plan=again.id)
+    second.intend(Ref("network", "n-2"), "create", TO)
+    assert list(store.journal.half_made("from", "to")) == [Ref("network", "n-2")]
 
 
 def test_two_attempts_at_once_write_one_entry(journal, store, migration) -> None:

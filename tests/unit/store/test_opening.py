@@ -6,10 +6,12 @@ import stat
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -18,6 +20,7 @@ from alembic.script import ScriptDirectory
 from pumphouse.engine.backend import open_persistence
 from pumphouse.errors import BadConfig, CannotOpen, SchemaError
 from pumphouse.store import schema
+from pumphouse.store.database import open_database
 from pumphouse.store.events import EventRecord
 from pumphouse.store.models import Base
 from pumphouse.store.opening import Store, open_store
@@ -75,6 +78,53 @@ def test_opening_again_keeps_everything(store_url: str) -> None:
         plan = store.plans.create(source="a", destination="b", scope={}, document={"x": 1})
     with open_store(store_url) as store:
         assert store.plans.document(plan.id) == {"x": 1}
+
+
+def test_a_journal_of_before_is_known_to_be_of_the_last_run_as_far_as_it_is(store_url: str) -> None:
+    database = open_database(store_url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent))
+    with database.writer.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+        tables = sa.MetaData()
+        kept_as_json = {"plans": ["scope"], "migrations": ["subjects", "options"], "journal": ["detail"]}
+        for name, columns in kept_as_json.items():  # a long text, MariaDB says
+            sa.Table(name, tables, *(sa.Column(column, sa.JSON()) for column in columns))
+        tables.reflect(
+            connection,
+            only=["clouds", "plans", "migrations", "journal"],
+            extend_existing=True,
+            autoload_replace=False,
+        )
+        then, later, now = (datetime(2026, 1, day) for day in (1, 2, 3))  # noqa: DTZ001 -- as it is stored
+        plan = {"source": "a", "destination": "b", "scope": {}, "document": b""}
+        connection.execute(tables.tables["plans"].insert().values(id="p-2", created_at=later, **plan))
+        migration = {"source": "a", "destination": "b", "subjects": [], "options": {}, "epoch": 1}
+        migration |= {"name": "m", "state": "RUNNING", "reason": "", "created_at": then, "started_at": then}
+        connection.execute(
+            tables.tables["migrations"]
+            .insert()
+            .values(id="m-1", plan_id="p-2", run_started_at=later, **migration)
+        )
+        for at in (then, now):
+            entry = {"unit": "u", "type": "network", "side": "destination", "state": "made", "detail": {}}
+            connection.execute(
+                tables.tables["journal"]
+                .insert()
+                .values(
+                    migration="m-1",
+                    source_id="n",
+                    step="create",
+                    temporary=False,
+                    at=at,
+                    changed_at=at,
+                    **entry,
+                )
+            )
+    database.close()
+    with open_store(store_url) as store:
+        assert [entry.plan for entry in store.journal.entries("m-1")] == ["", "p-2"]
 
 
 def test_a_newer_store_is_refused_with_what_to_do(store_url: str) -> None:
