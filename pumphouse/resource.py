@@ -225,6 +225,10 @@ class ResourceType(ABC):
         """What it needs besides what its fields refer to."""
         return ()
 
+    def company(self, resource: Resource, inventory: Inventory) -> Iterable[Resource]:
+        """The others that it belongs with, though it can move without them: the rest of its server group."""
+        return ()
+
     def identity(self, fields: Mapping[str, Any], *, policy: Policy = Policy.MOVE) -> tuple[Any, ...] | None:
         """The values of the key fields, or None if it has no identity but its marker."""
         values = tuple(_hashable(fields.get(field.name)) for field in self.fields if field.key)

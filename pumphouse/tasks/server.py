@@ -319,6 +319,12 @@ class Server(ResourceType):
         if resource.facts["boot_image"]:
             yield Ref("image", resource.facts["boot_image"])
 
+    def company(self, resource: Resource, inventory: Inventory) -> Iterable[Resource]:
+        """The other servers of its server group."""
+        group = resource.fields.get("server_group")
+        members = inventory.derived(_by_server_group).get(group, []) if group else []
+        return [one for one in members if one.ref != resource.ref]
+
     def refuse(self, resource: Resource, source: Inventory) -> Iterable[Problem]:
         """States that cannot be moved, what is bound to the host, and what is lost."""
         facts = resource.facts
@@ -546,6 +552,15 @@ class Server(ResourceType):
     def delete(self, cloud: CloudAPI, identity: str) -> bool:
         """Its ports were made before it, so compute leaves them."""
         return cloud.delete(self.service, f"/servers/{identity}")
+
+
+def _by_server_group(inventory: Inventory) -> Mapping[str, list[Resource]]:
+    """The servers of each server group."""
+    found: dict[str, list[Resource]] = defaultdict(list)
+    for server in inventory.of_type("server"):
+        if server.fields.get("server_group"):
+            found[str(server.fields["server_group"])].append(server)
+    return found
 
 
 def _boot_device(body: Mapping[str, Any]) -> str | None:

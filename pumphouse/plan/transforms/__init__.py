@@ -17,6 +17,7 @@ from pumphouse.plan.transforms import (
     leave,
     match,
     override,
+    part,
     quota,
     refuse,
     select,
@@ -36,6 +37,7 @@ GATHERING: tuple[Transform, ...] = (
 
 DECIDING: tuple[Transform, ...] = (
     refuse.apply,
+    part.apply,
     clash.apply,
     degrade.apply,
     check.apply,
