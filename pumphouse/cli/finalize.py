@@ -14,7 +14,7 @@ from pumphouse.text import counted, one_line
 
 if TYPE_CHECKING:
     from pumphouse.service import Pumphouse
-    from pumphouse.service.finalizing import Candidate
+    from pumphouse.service.finalizable import Candidate
 
 INCOMPLETE = 3
 """The exit status when something of what was asked for is still there."""
@@ -44,7 +44,7 @@ class Finalize(Lister):
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """List, ask, remove; the exit status."""
-        from pumphouse.service.finalizing import Part
+        from pumphouse.service.finalizable import Part
 
         parts = {Part(name) for name in parsed_args.parts or ()}
         if parts and not parsed_args.yes and not sys.stdin.isatty():
@@ -104,7 +104,7 @@ class Finalize(Lister):
         for line in failed:
             self.complain(f"not removed: {line}")
         kept = len(self.found) - len(going)
-        self._tell(f"Removed: {len(going) - len(failed)}. Kept: {kept + len(failed)}.")
+        self._tell(f"Removed: {len(going) - len(failed)}. Not removed: {kept + len(failed)}.")
         return INCOMPLETE if kept or failed else 0
 
     def _tell(self, text: str) -> None:

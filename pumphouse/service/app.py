@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pumphouse.report.model import Report
     from pumphouse.service.evacuating import Move
     from pumphouse.service.feed import Feed
-    from pumphouse.service.finalizing import Candidate, Part
+    from pumphouse.service.finalizable import Candidate, Part
     from pumphouse.service.kept import Kept
     from pumphouse.service.migrating import Migrating
     from pumphouse.service.moved import History, Moved
@@ -375,15 +375,18 @@ class Pumphouse:
         :param parts: only these; None is all.
         :raises pumphouse.errors.WrongState: it has not succeeded, wholly or in part.
         """
-        from pumphouse.service.finalizing import Finalizing, Part
+        from pumphouse.service.finalizable import Part, find_candidates
 
         work = self._migrating(migration_id, None, None, None)
-        return Finalizing(work).candidates(set(Part) if parts is None else parts)
+        return find_candidates(work, set(Part) if parts is None else parts)
 
     def finalize(self, migration_id: str, wanted: Sequence[Candidate]) -> list[str]:
-        """Remove for good what :meth:`finalizable` has told; what could not be removed, in words.
+        """Remove for good what :meth:`finalizable` has told; what was not removed, in words.
+
+        Both clouds are read again first: what has been used or has lost its counterpart since then stays.
 
         :raises pumphouse.errors.MigrationBusy: another process is at work on it.
+        :raises pumphouse.errors.WrongState: by now it is none that has succeeded, wholly or in part.
         """
         from pumphouse.service.finalizing import Finalizing
 

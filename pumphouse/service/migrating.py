@@ -233,7 +233,7 @@ class Migrating:
 
     @property
     def record(self) -> MigrationRecord:
-        """The migration, as it was when this work on it began."""
+        """The migration, as it was when this process came to have it, or when this work on it began."""
         return self._record
 
     @property
@@ -297,12 +297,13 @@ class Migrating:
         :param state: its state meanwhile; None is the one in which it is.
         :param plan: a new one, to go on with, and the ``options`` that change with it.
         """
-        migrations, record = self._store.migrations, self._record
-        plans = self._plans()
-        clouds = self._app.clouds
-        source, destination = clouds.open(record.source), clouds.open(record.destination)
-        epoch = migrations.take(record.id, Owner.this_process(), fulfils=self._fulfils)
+        migrations, clouds = self._store.migrations, self._app.clouds
+        source, destination = clouds.open(self._record.source), clouds.open(self._record.destination)
+        epoch = migrations.take(self._record.id, Owner.this_process(), fulfils=self._fulfils)
         try:
+            # Until now another process may have been at work on it.
+            record = self._record = migrations.get(self._record.id)
+            plans = self._plans()
             if plan is not None:
                 record = migrations.set_plan(record.id, plan.id, epoch=epoch, options=options)
                 plans = [plan, *plans]
@@ -347,7 +348,7 @@ class Migrating:
                     writer.flush()  # a resume must see which way it was going
                 yield place
         finally:
-            migrations.release(record.id, epoch)
+            migrations.release(self._record.id, epoch)
 
     def _emitter(self, writer: EventWriter) -> Listener:
         listener = self._listener

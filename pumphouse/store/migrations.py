@@ -17,7 +17,7 @@ from pumphouse.store.database import Database, retried
 from pumphouse.store.models import MigrationRow, PlanRow
 from pumphouse.store.names import EARLIER_PLANS, FINALIZED, PREPARE, PREPARED, find_id, following, new_id
 from pumphouse.store.owner import Owner
-from pumphouse.store.states import ALLOWED, MigrationState
+from pumphouse.store.states import ALLOWED, FINALIZABLE, MigrationState
 
 
 class Request(StrEnum):
@@ -261,10 +261,15 @@ class Migrations:
 
     @retried
     def finalize(self, id: str, *, epoch: int) -> MigrationRecord:
-        """Write that it cannot be taken back from now on. Raises Fenced."""
+        """Write that it cannot be taken back from now on.
+
+        :raises WrongState: it has not succeeded, wholly or in part.
+        :raises Fenced: another process has taken the migration over.
+        """
         with Session(self._database.writer) as session, session.begin():
             row = locked_row(session, find_row(session, id).id)
             _check_epoch(row, epoch)
+            require_finalizable(row.id, MigrationState(row.state))
             row.options = {FINALIZED: datetime.now(UTC).isoformat(), **row.options}
             return record_of(row)
 
@@ -455,6 +460,15 @@ def _refuse_if_unfinished(other: MigrationRow, wanted: MigrationRow) -> None:
             f"migration {other.id} of the same ({', '.join(shared)}) has not ended: it is {state}",
             next_step=f"Go on with: pumphouse migration resume {other.id}; or take it back with: "
             f"pumphouse migration rollback {other.id}",
+        )
+
+
+def require_finalizable(id: str, state: MigrationState) -> None:
+    """Raise WrongState unless a migration in this state can be finalised."""
+    if state not in FINALIZABLE:
+        raise WrongState(
+            f"migration {id} is {state}: only what succeeded can be finalised",
+            next_step=f"See it with: pumphouse migration show {id}",
         )
 
 

@@ -69,6 +69,8 @@ _RUN_ENDS = frozenset(
     }
 )
 _ENDED = _RUN_ENDS | {MigrationState.ROLLED_BACK, MigrationState.ROLLBACK_INCOMPLETE}
+FINALIZABLE = frozenset({MigrationState.SUCCEEDED, MigrationState.PARTIAL})
+"""Those in which what a migration leaves may be removed for good."""
 _AGAIN = frozenset({MigrationState.RUNNING, MigrationState.ROLLING_BACK})
 
 ALLOWED: Mapping[MigrationState, frozenset[MigrationState]] = {

@@ -55,6 +55,13 @@ def volumes(cloud):
     return held(cloud, "volume", "/volumes", "volumes")
 
 
+def until(true):
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.05)
+
+
 def server(cloud, name):
     with admin(cloud) as client:
         (found,) = client.get("compute", f"/servers?all_tenants=1&name=^{name}$")["servers"]
@@ -66,6 +73,26 @@ def act(cloud, name, action, status):
         path = f"/servers/{server(cloud, name)}"
         client.post("compute", f"{path}/action", {action: None})
         client.wait("compute", path, lambda found: found["server"]["status"] == status)
+
+
+def volume(cloud, name):
+    with admin(cloud) as client:
+        found = client.get("volume", f"/volumes?all_tenants=1&name={name}")["volumes"]
+        return found[0]["id"]
+
+
+def agrees_after(monkeypatch, meanwhile):
+    """Has whoever is asked at the terminal say yes, once all this has happened elsewhere."""
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+        def readline(self, *_):
+            meanwhile()
+            return "y\n"
+
+    monkeypatch.setattr(io, "StringIO", Terminal)
 
 
 def test_without_options_it_lists_and_changes_nothing(pumphouse, cloud_pair, moved):
@@ -87,7 +114,7 @@ def test_all_of_it_goes_and_there_is_no_way_back(pumphouse, cloud_pair, moved):
     there = servers(cloud_pair.destination), volumes(cloud_pair.destination)
     ended, rows = finalize(pumphouse, moved, *ALL, "--yes")
     assert (ended.returncode, {row[3] for row in rows}) == (0, {"yes"}), ended
-    assert f"Removed: {len(rows)}. Kept: 0." in ended.stderr
+    assert f"Removed: {len(rows)}. Not removed: 0." in ended.stderr
     assert servers(cloud_pair.source) == []
     assert volumes(cloud_pair.source) == []
     assert (servers(cloud_pair.destination), volumes(cloud_pair.destination)) == there
@@ -158,6 +185,78 @@ def test_nobody_is_asked_twice_and_a_no_changes_nothing(pumphouse, cloud_pair, m
     assert "for good? It cannot be undone" in ended.stderr
     assert "Nothing was removed." in ended.stderr
     assert cloud_pair.source.state() == before
+
+
+def test_a_roll_back_while_the_question_waits_keeps_the_source(
+    pumphouse, process, cloud_pair, moved, monkeypatch, tmp_path
+):
+    def roll_back():
+        other = process("migration", "rollback", moved, "--yes", cwd=tmp_path)
+        other.communicate(timeout=120)
+        assert other.returncode == 0
+
+    agrees_after(monkeypatch, roll_back)
+    ended = pumphouse("migration", "finalize", moved, *ALL)
+    assert ended.returncode == 2, ended
+    assert "is ROLLED_BACK: only what succeeded can be finalised" in ended.stderr
+    assert servers(cloud_pair.source) == SERVERS
+    assert volumes(cloud_pair.source) == VOLUMES
+    assert servers(cloud_pair.destination) == []
+    assert pumphouse("migration", "retry", moved).returncode == 0
+    assert pumphouse("migration", "rollback", moved, "--yes").returncode == 0  # it was not finalised
+
+
+def test_what_is_used_or_lost_while_the_question_waits_stays(pumphouse, cloud_pair, moved, monkeypatch):
+    source, destination = cloud_pair.source, cloud_pair.destination
+
+    def meanwhile():
+        act(source, "db-1", "os-start", "ACTIVE")
+        with admin(source) as client:
+            body = {"snapshot": {"volume_id": volume(source, "backup"), "name": "later"}}
+            client.post("volume", "/snapshots", body)
+            client.delete("compute", f"/servers/{server(source, 'app-2')}")
+        with admin(destination) as client:
+            client.delete("compute", f"/servers/{server(destination, 'app-1')}")
+        until(lambda: "app-1" not in servers(destination) and "app-2" not in servers(source))
+
+    agrees_after(monkeypatch, meanwhile)
+    ended = pumphouse("migration", "finalize", moved, "--source-servers", "--source-volumes")
+    assert ended.returncode == 3, ended
+    assert servers(source) == ["app-1", "db-1"]
+    assert volumes(source) == VOLUMES
+    told = dict(re.findall(r"not removed: \w+ '(\S+)' \(\S+\) on source: (.+)", ended.stderr))
+    assert told["db-1"] == "it is ACTIVE on the source"
+    assert told["app-1"].endswith("is not as it should be: it missing")
+    assert told["app-2"] == "it is not there any longer"
+    assert told["backup"].startswith("it has snapshots: ")
+    assert told["db-data"].startswith("it is attached to a server that is to stay: ")
+    assert "Removed: 2. Not removed: 5." in ended.stderr
+
+
+def test_when_all_of_it_must_stay_after_all_it_can_still_be_taken_back(
+    pumphouse, cloud_pair, operator, make_tenant, monkeypatch
+):
+    make_tenant(cloud_pair.source)
+    assert pumphouse("migrate", "tenant", "shop", "--yes").returncode == 0
+    agrees_after(monkeypatch, lambda: act(cloud_pair.source, "web-0", "os-start", "ACTIVE"))
+    assert pumphouse("migration", "finalize", "last", "--source-servers").returncode == 3
+    assert servers(cloud_pair.source) == ["web-0"]
+    assert pumphouse("migration", "rollback", "last", "--yes").returncode == 0
+
+
+def test_a_server_that_is_used_right_before_its_turn_stays(process, cloud_pair, moved, tmp_path):
+    source = cloud_pair.source
+    last = max(SERVERS, key=lambda name: server(source, name))
+    time.sleep(1)  # compute tells times in seconds
+    source.holds.set(1, when="before")
+    removing = process("migration", "finalize", moved, "--source-servers", "--yes", cwd=tmp_path)
+    source.holds.wait_held(60)  # the removal of the first of them
+    act(source, last, "os-start", "ACTIVE")
+    source.holds.release()
+    _, told = removing.communicate(timeout=60)
+    assert removing.returncode == 3
+    assert re.search(rf"not removed: server '{last}' .*: it was used since it was looked at, at 20", told)
+    assert servers(source) == [last]
 
 
 def test_only_what_succeeded_is_finalised(pumphouse, cloud_pair, operator, make_tenant):

@@ -277,3 +277,16 @@ def test_keeps_summary_and_report(store, migration) -> None:
     store.migrations.set_report(migration.id, {"fields": ["é", "\u0000", None]})
     assert store.migrations.get(migration.id).summary == {"servers": 3}
     assert store.migrations.report(migration.id) == {"fields": ["é", "\u0000", None]}
+
+
+@pytest.mark.parametrize("state", MigrationState)
+def test_only_what_succeeded_can_be_finalised(store, migration, state) -> None:
+    epoch = store.migrations.take(migration.id, ME)
+    with store.engine.begin() as connection:
+        connection.execute(sa.update(MigrationRow).values(state=state))
+    if state in {MigrationState.SUCCEEDED, MigrationState.PARTIAL}:
+        assert store.migrations.finalize(migration.id, epoch=epoch).finalized
+        return
+    with pytest.raises(WrongState, match=f"is {state}: only what succeeded can be finalised"):
+        store.migrations.finalize(migration.id, epoch=epoch)
+    assert not store.migrations.get(migration.id).finalized
