@@ -82,7 +82,7 @@ class Evacuate(Lister):
 
     def _evacuate(self, service: Pumphouse, parsed: argparse.Namespace) -> int:
         from pumphouse.engine.control import Control
-        from pumphouse.service.evacuating import Move
+        from pumphouse.service.moves import Move
 
         control = Control()
         again = self.app.again("evacuate", parsed.host, "--cloud", parsed.cloud)

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from pumphouse.plan.document import Plan
     from pumphouse.registry import Registry
     from pumphouse.report.model import Report
-    from pumphouse.service.evacuating import Move
     from pumphouse.service.feed import Feed
     from pumphouse.service.finalizable import Candidate, Part
     from pumphouse.service.kept import Kept
     from pumphouse.service.migrating import Migrating
     from pumphouse.service.moved import History, Moved
+    from pumphouse.service.moves import Move
     from pumphouse.service.operations import Operations
     from pumphouse.service.planning import Planning
     from pumphouse.service.reading import Progress

@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from pumphouse import errors
 from pumphouse.cloud_api import Service
 from pumphouse.clouds.cloud import Cloud
+from pumphouse.service.moves import UNDER_WAY, Move, MoveState, Way, plan_of
 from pumphouse.store.evacuations import EvacuationRecord, EvacuationState
 from pumphouse.store.owner import Owner
 
@@ -29,81 +29,8 @@ _SERVICES_UP_TO = "2.53"
 """Since then a service is named by an id, and says why it is disabled."""
 AT_ONCE = 4
 """How many servers move at the same time, unless the operator says otherwise."""
-_ADVICE = {
-    "SUSPENDED": "resume it, or shelve it",
-    "SHELVED": "wait until it has left the host, or unshelve it",
-    "ERROR": "mend it, or remove it",
-    "RESCUE": "end the rescue",
-    "VERIFY_RESIZE": "its owner must confirm or revert the resize",
-}
-
 Listener = Callable[[str], None]
 """Told, in a line, what has become of a server."""
-
-
-class Way(StrEnum):
-    """How a server moves."""
-
-    LIVE = "live"
-    COLD = "cold"
-    NONE = ""
-
-
-WAYS: Mapping[str, Way] = {"ACTIVE": Way.LIVE, "PAUSED": Way.LIVE, "SHUTOFF": Way.COLD}
-"""By the status; a server of another one cannot move."""
-
-
-class MoveState(StrEnum):
-    """How far a server has come."""
-
-    WAITING = "WAITING"
-    MOVING = "MOVING"
-    CONFIRMING = "CONFIRMING"
-    """It is on the other host, and its old place is being given up."""
-    MOVED = "MOVED"
-    GONE = "GONE"
-    """Somebody removed it meanwhile."""
-    STAYS = "STAYS"
-
-
-UNDER_WAY = frozenset({MoveState.MOVING, MoveState.CONFIRMING})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """One server: its status when it was found, how it moves, where to, in how many seconds, or why not."""
-
-    id: str
-    name: str
-    was: str
-    way: Way
-    state: MoveState
-    to: str = ""
-    seconds: float | None = None
-    why: str = ""
-
-    @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Move:
-        """The move that the store keeps."""
-        return cls(**{**data, "way": Way(data["way"]), "state": MoveState(data["state"])})
-
-
-def plan_of(body: Mapping[str, Any]) -> Move:
-    """What is to be done with a server as it is."""
-    status = str(body["status"])
-    way = WAYS.get(status, Way.NONE)
-    advice = _ADVICE.get(status, "bring it to ACTIVE or SHUTOFF")
-    busy = body.get("OS-EXT-STS:task_state")
-    if way is Way.NONE and busy:
-        advice = "wait until that is done"
-    return Move(
-        id=str(body["id"]),
-        name=str(body["name"]),
-        was=status,
-        way=way,
-        state=MoveState.WAITING if way is not Way.NONE else MoveState.STAYS,
-        why="" if way is not Way.NONE else f"its status is {status}: {advice}",
-    )
 
 
 class Evacuating:
