@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 STEP = "finalize"
 """The step, and the unit, of the journal's entries on what is to go."""
 _AT_REST = frozenset({"SHUTOFF", "SHELVED", "SHELVED_OFFLOADED"})
+_SOUND = frozenset({"available", "in-use", "detaching", "deleting"})
+"""The status of a volume that was moved, until it is gone."""
 _NOT_MADE = frozenset({"adopted", "before"})
 
 
@@ -48,8 +50,8 @@ class Key(NamedTuple):
 class Candidate:
     """One thing that would go: on which cloud, why it cannot, and what is lost with it.
 
-    ``begun`` says that an earlier attempt was to remove it. ``seen`` is when the source had changed it last,
-    by its own clock; empty where its removal takes something else that changes it.
+    ``seen`` is when the source had changed it last, by its own clock; empty where that changes by what goes
+    with it.
     """
 
     part: Part
@@ -59,7 +61,6 @@ class Candidate:
     cloud: str
     why_not: str = ""
     lost: tuple[str, ...] = ()
-    begun: bool = False
     seen: str = ""
 
     @property
@@ -139,7 +140,7 @@ class _Source:
         self._wrong = {one.ref: str(one.outcome) for one in report.wrong()}
         self._units = {unit.name: unit for unit in work.store.units.of(work.record.id)}
         self._left_at = {one.ref: one.detail[LEFT_AT] for one in entries if LEFT_AT in one.detail}
-        self._begun = {one.ref for one in entries if one.step == STEP and one.side is Side.SOURCE}
+        self._begun = {one.ref: one for one in entries if one.step == STEP and one.side is Side.SOURCE}
 
     def server(self, entry: JournalEntry) -> Candidate | None:
         """A moved server, if it is still there."""
@@ -155,26 +156,38 @@ class _Source:
         here = self._sides.here.get(entry.ref)
         if here is None:
             return None
-        snapshots = here.facts["snapshots"]
+        snapshots, status = here.facts["snapshots"], str(here.facts["status"])
         why = f"it has snapshots: {', '.join(snapshots)}" if snapshots else ""
+        if status not in _SOUND:
+            why = f"it is {status} on the source"
         return self._candidate(Part.VOLUMES, entry, here, why)
 
     def _candidate(self, part: Part, entry: JournalEntry, here: Resource, why: str) -> Candidate:
         planned = self._sides.plan.by_ref[entry.ref]
-        begun = entry.ref in self._begun
+        going = self._is_going(planned, here)
         return Candidate(
             part=part,
             ref=entry.ref,
             name=here.name,
             identity=entry.ref.id,
             cloud=self._sides.plan.source,
-            # What was asked for before has been looked at then, and has changed by that.
-            why_not=why or ("" if begun else self._changed(entry, planned, here)),
+            why_not=why or self._changed(entry, planned, here) or ("" if going else self._used(here)),
             lost=tuple(problem.summary for problem in planned.problems if problem.severity is Severity.LOST),
-            begun=begun,
-            # A volume changes once more when its server goes.
-            seen="" if here.facts.get("attachments") else str(here.facts.get("updated") or ""),
+            seen="" if going or here.facts.get("attachments") else str(here.facts.get("updated") or ""),
         )
+
+    def _is_going(self, planned: PlannedResource, here: Resource) -> bool:
+        """Whether an earlier attempt to remove it has changed it last: it is under way, or its servers went.
+
+        Once an attempt has come to a volume itself, it has written down when the volume was changed.
+        """
+        begun = self._begun.get(here.ref)
+        if begun is None or _being_deleted(here):
+            return begun is not None
+        had_it = [Ref("server", one["server"]) for one in planned.resource.facts.get("attachments", ())]
+        holders = [self._sides.here.get(ref) for ref in had_it]
+        gone = all(one is None or _being_deleted(one) for one in holders)
+        return bool(holders) and gone and LEFT_AT not in begun.detail
 
     def _changed(self, entry: JournalEntry, planned: PlannedResource, here: Resource) -> str:
         """Why it is not proved to be on the destination, as it is now."""
@@ -189,10 +202,19 @@ class _Source:
         changed = differences(kind, planned.resource.fields, now.fields)
         if changed:
             return f"it has changed since: {', '.join(one.field for one in changed)}"
-        left_at, updated = self._left_at.get(entry.ref), here.facts.get("updated")
+        return ""
+
+    def _used(self, here: Resource) -> str:
+        """Why it may have been used since it was moved."""
+        left_at, updated = self._left_at.get(here.ref), here.facts.get("updated")
         if left_at is None:
             return "nothing tells whether it was used since it was moved"
         return "" if left_at == updated else f"it was used since it was moved, at {updated}"
+
+
+def _being_deleted(here: Resource) -> bool:
+    """Whether the cloud is at it."""
+    return here.facts.get("task_state") == "deleting" or here.facts["status"] == "deleting"
 
 
 def _made(entry: JournalEntry) -> bool:

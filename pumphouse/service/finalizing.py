@@ -19,6 +19,7 @@ from pumphouse.context import JournalEntry
 from pumphouse.engine.workplace import Workplace
 from pumphouse.events import Noted
 from pumphouse.service.finalizable import STEP, Candidate, Part, find_candidates
+from pumphouse.steps import LEFT_AT
 
 if TYPE_CHECKING:
     from pumphouse.service.migrating import Migrating
@@ -121,6 +122,13 @@ class _Removing:
             return kind.delete(self._source, one.identity)
         return True  # it may be held by a server until that is gone
 
+    def _remember(self, one: Candidate, body: Mapping[str, Any]) -> None:
+        """Write down when a volume that has lost its server was changed, in case that it is to be kept."""
+        entry = self._entries[one]
+        if LEFT_AT not in entry.detail:
+            detail = {**entry.detail, LEFT_AT: body.get("updated_at")}
+            self._entries[one] = self._journal.made(entry, one.identity, detail=detail)
+
     def _still_there(self, one: Candidate) -> bool:
         """Whether it is. The removal of a volume is asked for once no server has it."""
         body = self._source.waiter.look(one.ref.type, one.identity)
@@ -131,6 +139,7 @@ class _Removing:
             raise errors.ResourceFailed(f"its status is {status}")
         if one.part is Part.VOLUMES and status == "available":
             _require_unused(one, body)
+            self._remember(one, body)
             # Not by the type, which insists: one that the service wants to keep stays.
             self._source.delete(Service.VOLUME, f"/volumes/{one.identity}")
         return True

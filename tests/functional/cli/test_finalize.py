@@ -312,3 +312,51 @@ def test_what_the_cloud_refuses_to_remove_is_told_and_tried_again(pumphouse, clo
     assert servers(cloud_pair.source) == ["web-1"]
     assert finalize(pumphouse, moved, "--source-servers", "--yes")[0].returncode == 0
     assert servers(cloud_pair.source) == []
+
+
+def test_what_was_to_go_before_is_looked_at_as_closely_again(pumphouse, cloud_pair, moved):
+    source, destination = cloud_pair.source, cloud_pair.destination
+    fault = source.faults.add("status", method="DELETE", path="*/servers/*", code=409, times=0)
+    assert finalize(pumphouse, moved, "--source-servers", "--yes")[0].returncode == 3
+    source.faults.clear()
+    assert fault.hits == len(SERVERS)
+    time.sleep(1)  # compute tells times in seconds
+    act(source, "web-1", "os-start", "ACTIVE")
+    act(source, "web-1", "os-stop", "SHUTOFF")
+    with admin(source) as client:
+        path = f"/servers/{server(source, 'web-2')}"
+        client.post("compute", f"{path}/metadata", {"metadata": {"tier": "other"}})
+    with admin(destination) as client:
+        client.delete("compute", f"/servers/{server(destination, 'app-1')}")
+    until(lambda: "app-1" not in servers(destination))
+
+    ended, rows = finalize(pumphouse, moved, "--source-servers", "--yes")
+    assert ended.returncode == 3
+    reasons = {row[1]: row[4] for row in rows if row[3] == "no"}
+    assert reasons["web-1"].startswith("it was used since it was moved, at 20")
+    assert reasons["web-2"].startswith("it has changed since: metadata")
+    assert reasons["app-1"].endswith("it missing")
+    assert servers(source) == sorted(reasons)
+
+
+def test_a_volume_whose_server_went_before_it_goes_unless_it_was_used_since(pumphouse, cloud_pair, moved):
+    source = cloud_pair.source
+    gone = f"*/volumes/{volume(source, 'db-data')}"
+
+    def refused():
+        source.faults.add("status", method="DELETE", path=gone, code=409, times=1)
+        ended, rows = finalize(pumphouse, moved, "--source-servers", "--source-volumes", "--yes")
+        assert ended.returncode == 3
+        return rows
+
+    refused()
+    assert (servers(source), volumes(source)) == ([], ["db-data"])
+    assert names(refused(), "source volume", "yes") == ["db-data"]
+    with admin(source) as client:
+        path = f"/volumes/{volume(source, 'db-data')}/action"
+        client.post("volume", path, {"os-reserve": {}})
+        client.post("volume", path, {"os-unreserve": {}})
+    ended, rows = finalize(pumphouse, moved, "--source-volumes", "--yes")
+    assert ended.returncode == 3
+    assert [row[4][:31] for row in rows] == ["it was used since it was moved,"]
+    assert volumes(source) == ["db-data"]
