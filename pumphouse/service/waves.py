@@ -243,7 +243,7 @@ class Waving:
         """What has changed since a group was planned, but for what earlier groups of the wave have made."""
         done = {one.migration_id for one in record.groups if one.migration_id}
         known = self._app.store.ids.all(record.source, record.destination)
-        ours = {ref for ref, one in known.items() if one.migration in done}
+        ours = {ref for ref, one in known.items() if one.made and one.migration in done}
         old, new = (
             replace(one, resources=tuple(part for part in one.resources if part.ref not in ours))
             for one in (plan, fresh)
