@@ -21,7 +21,12 @@ from pumphouse.store.states import MigrationState
 
 _BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
 _REGISTRY = "pumphouse-metrics"
-_UNDER_WAY = (MigrationState.RUNNING, MigrationState.ROLLING_BACK, MigrationState.PAUSED)
+_UNDER_WAY = (
+    MigrationState.RUNNING,
+    MigrationState.CANCELLING,
+    MigrationState.ROLLING_BACK,
+    MigrationState.PAUSED,
+)
 _CLOUD = ["cloud", "service"]
 
 

@@ -71,7 +71,7 @@ class Run:
         graph = self._order.copy()
         graph.remove_nodes_from(name for name, state in ended.items() if state is UnitState.SUCCEEDED)
         graph.remove_nodes_from(self.later)
-        failed = [name for name, state in ended.items() if state in {UnitState.FAILED, UnitState.SKIPPED}]
+        failed = [name for name, state in ended.items() if state is not UnitState.SUCCEEDED]
         self._control.on_stop(self._interrupt)
         try:
             outcomes = run_graph(

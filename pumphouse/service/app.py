@@ -523,8 +523,9 @@ class Pumphouse:
         """Do what is wanted of a migration, in this process, until it ends or pauses."""
         from pumphouse.service.migrating import Migrating
 
-        if record.request is Request.PAUSE or (
-            record.request and record.state is MigrationState.ROLLING_BACK
+        if record.state is not MigrationState.CANCELLING and (
+            record.request is Request.PAUSE
+            or (record.request and record.state is MigrationState.ROLLING_BACK)
         ):
             self.pause(record.id)  # the process that was asked has died
             return
@@ -688,6 +689,12 @@ class Pumphouse:
 
     def _ask(self, migration_id: str, what: Request, state: MigrationState) -> MigrationRecord:
         record = self.migration(migration_id)
+        if record.state is MigrationState.CANCELLING:
+            verb = "watch" if self._alive(record) else "resume"
+            raise errors.WrongState(
+                f"migration {record.id} is {record.state}: to take back what had not ended cannot be paused",
+                next_step=f"Wait for its end with: pumphouse migration {verb} {record.id}",
+            )
         if self._alive(record) or not record.state.active:
             return self.store.migrations.request(record.id, what)
         if record.state is MigrationState.ROLLING_BACK:

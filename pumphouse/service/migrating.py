@@ -77,7 +77,9 @@ class Migrating:
             return self._carry_out(place)
 
     def resume(self) -> MigrationRecord:
-        """Go on with what was paused or interrupted: the run, or the roll-back."""
+        """Go on with what was paused or interrupted: the run, its cancel, or the roll-back."""
+        if self._record.state is MigrationState.CANCELLING:
+            return self.cancel()
         if self._rolling_back():
             return self.roll_back()
         return self.run()
@@ -113,8 +115,8 @@ class Migrating:
 
     def cancel(self) -> MigrationRecord:
         """Take back the units that have not ended, and end."""
-        self._require(MigrationState.PAUSED, MigrationState.RUNNING)
-        with self._at_work(MigrationState.RUNNING) as place:
+        self._require(MigrationState.PAUSED, MigrationState.RUNNING, MigrationState.CANCELLING)
+        with self._at_work(MigrationState.CANCELLING) as place:
             return self._cancelled(place)
 
     def roll_back(self) -> MigrationRecord:
@@ -149,12 +151,13 @@ class Migrating:
         entries = self._store.journal.open_entries(self._record.id)
         if not any(entry.state is JournalState.LEFT for entry in entries):
             return None
-        state = self._record.state
-        with self._at_work(MigrationState.RUNNING) as place:
+        # In the state in which it is: one that dies here has not begun to run again.
+        with self._at_work(None) as place:
             left = Rollback(place, control=self._control, jobs=self._jobs).left()
+            if not self._stuck(place.known):
+                return None
             reason = f"{len(left)} could not be taken back: {'; '.join(left[:3])}" if left else ""
-            self._record = self._end(place, state, reason)
-            return self._record if self._stuck(place.known) else None
+            return self._end(place, self._record.state, reason)
 
     def _carry_out(self, place: Workplace) -> MigrationRecord:
         place.adopt_ids()
@@ -164,6 +167,8 @@ class Migrating:
         run = Run(place, backend=backend, control=self._control, jobs=self._jobs, prepare=prepare)
         outcomes = run.run()
         if self._control.request is Request.CANCEL:
+            # In the store before the first of it is undone: from there on nothing goes forwards again.
+            self._enter(place, MigrationState.CANCELLING)
             return self._cancelled(place)
         if self._control.stop.is_set():
             return self._end(place, MigrationState.PAUSED)
@@ -208,7 +213,10 @@ class Migrating:
         ]
 
     def _cancelled(self, place: Workplace) -> MigrationRecord:
-        """What has not ended is undone; what has is kept, for a roll-back or a retry."""
+        """What has not ended is undone; what has is kept, for a roll-back or a retry.
+
+        Units keep their states until all of it is undone: one that goes on with this finds the same ones.
+        """
         control = Control()  # the old one says stop
         rollback = Rollback(place, control=control, jobs=self._jobs)
         unfinished = [
@@ -344,8 +352,7 @@ class Migrating:
                     ),
                 )
                 if state is not None:
-                    place.emit(MigrationChanged(migration=record.id, state=str(state)))
-                    writer.flush()  # a resume must see which way it was going
+                    self._tell(place, state)
                 yield place
         finally:
             migrations.release(self._record.id, epoch)
@@ -373,6 +380,16 @@ class Migrating:
             image_timeout=engine.image_timeout,
             delete_timeout=engine.delete_timeout,
         )
+
+    def _enter(self, place: Workplace, state: MigrationState) -> None:
+        """Go over to another state in the middle of the work."""
+        self._store.migrations.set_state(self._record.id, state, epoch=place.epoch)
+        self._tell(place, state)
+
+    def _tell(self, place: Workplace, state: MigrationState) -> None:
+        place.emit(MigrationChanged(migration=self._record.id, state=str(state)))
+        if self._writer is not None:
+            self._writer.flush()  # a resume must see which way it was going
 
     def _end(self, place: Workplace, state: MigrationState, reason: str = "") -> MigrationRecord:
         if state.ended:
@@ -412,6 +429,7 @@ _NEXT = {
     MigrationState.CANCELLED: "Try it again with: pumphouse migration retry {id}",
     MigrationState.PAUSED: "Go on with: pumphouse migration resume {id}",
     MigrationState.RUNNING: "Watch it with: pumphouse migration watch {id}",
+    MigrationState.CANCELLING: "Go on with: pumphouse migration resume {id}",
     MigrationState.ROLLING_BACK: "Go on with: pumphouse migration resume {id}",
     MigrationState.ROLLED_BACK: "Do it again with: pumphouse migration retry {id}",
     MigrationState.ROLLBACK_INCOMPLETE: "Try it again with: pumphouse migration rollback {id}",

@@ -426,10 +426,10 @@ def _still_wanted(row: MigrationRow, state: MigrationState, *, by_process: bool)
 
 
 def is_running(row: MigrationRow, now: datetime) -> bool:
-    """Whether a process is carrying a migration out."""
+    """Whether a process is carrying a migration out, or ends that in order."""
     owner = _owner(row)
     alive = owner is not None and owner.alive(heartbeat_at=row.heartbeat_at, now=now)
-    return alive and MigrationState(row.state) is MigrationState.RUNNING
+    return alive and MigrationState(row.state) in {MigrationState.RUNNING, MigrationState.CANCELLING}
 
 
 def _refuse_if_busy(other: MigrationRow, wanted: MigrationRow, now: datetime) -> None:

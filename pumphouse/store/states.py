@@ -41,6 +41,8 @@ class MigrationState(StrEnum):
     PLANNED = "PLANNED"
     RUNNING = "RUNNING"
     PAUSED = "PAUSED"
+    CANCELLING = "CANCELLING"
+    """What its run did in units that had not ended is being taken back. There is no way on from here."""
     SUCCEEDED = "SUCCEEDED"
     PARTIAL = "PARTIAL"
     FAILED = "FAILED"
@@ -57,7 +59,7 @@ class MigrationState(StrEnum):
     @property
     def active(self) -> bool:
         """Whether a process is, or should be, at work on it."""
-        return self in {MigrationState.RUNNING, MigrationState.ROLLING_BACK}
+        return self in {MigrationState.RUNNING, MigrationState.CANCELLING, MigrationState.ROLLING_BACK}
 
 
 _RUN_ENDS = frozenset(
@@ -75,8 +77,10 @@ _AGAIN = frozenset({MigrationState.RUNNING, MigrationState.ROLLING_BACK})
 
 ALLOWED: Mapping[MigrationState, frozenset[MigrationState]] = {
     MigrationState.PLANNED: frozenset({MigrationState.RUNNING, MigrationState.CANCELLED}),
-    MigrationState.RUNNING: _RUN_ENDS | {MigrationState.PAUSED, MigrationState.ROLLING_BACK},
-    MigrationState.PAUSED: _AGAIN | {MigrationState.CANCELLED},
+    MigrationState.RUNNING: _RUN_ENDS
+    | {MigrationState.PAUSED, MigrationState.CANCELLING, MigrationState.ROLLING_BACK},
+    MigrationState.PAUSED: _AGAIN | {MigrationState.CANCELLING},
+    MigrationState.CANCELLING: frozenset({MigrationState.CANCELLED, MigrationState.ROLLING_BACK}),
     MigrationState.SUCCEEDED: _AGAIN,
     MigrationState.PARTIAL: _AGAIN,
     MigrationState.FAILED: _AGAIN,

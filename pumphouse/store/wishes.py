@@ -24,7 +24,7 @@ class Wish(StrEnum):
     """What a supervisor shall do with a migration."""
 
     RUN = "run"
-    """Carry it out, or go on with it, or with its roll-back."""
+    """Carry it out, or go on with it, with its cancel or its roll-back."""
     RETRY = "retry"
     CUTOVER = "cutover"
     CANCEL = "cancel"
@@ -37,11 +37,13 @@ _BEGUN = frozenset({_S.RUNNING, _S.PAUSED})
 _RUN_ENDS = frozenset({_S.PARTIAL, _S.FAILED, _S.CANCELLED, _S.SUCCEEDED})
 
 ALLOWED: Mapping[Wish, frozenset[MigrationState]] = {
-    Wish.RUN: _BEGUN | {_S.PLANNED, _S.ROLLING_BACK},
+    Wish.RUN: _BEGUN | {_S.PLANNED, _S.CANCELLING, _S.ROLLING_BACK},
     Wish.RETRY: _RUN_ENDS | {_S.ROLLED_BACK},
     Wish.CUTOVER: frozenset({_S.PAUSED}),
-    Wish.CANCEL: _BEGUN,
-    Wish.ROLLBACK: _BEGUN | _RUN_ENDS | {_S.ROLLING_BACK, _S.ROLLBACK_INCOMPLETE, _S.ROLLED_BACK},
+    Wish.CANCEL: _BEGUN | {_S.CANCELLING},
+    Wish.ROLLBACK: _BEGUN
+    | _RUN_ENDS
+    | {_S.CANCELLING, _S.ROLLING_BACK, _S.ROLLBACK_INCOMPLETE, _S.ROLLED_BACK},
     Wish.VERIFY: _RUN_ENDS | {_S.PAUSED, _S.ROLLED_BACK, _S.ROLLBACK_INCOMPLETE},
 }
 """In which states each may be wished for, while nobody is at work."""

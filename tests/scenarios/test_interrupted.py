@@ -21,6 +21,8 @@ from pumphouse.model import ScopeKind
 from pumphouse.service import reading
 from pumphouse.store.states import MigrationState, UnitState
 
+REMOVALS = {"method": "DELETE", "path": "/network/v2.0/ports/*", "code": 409, "times": 0}
+
 
 def migrating(site, *arguments):
     """Pumphouse in a process of its own."""
@@ -120,6 +122,81 @@ def test_a_cancelled_migration_takes_back_what_had_not_ended(site):
     assert all(server_runs(site, unit.kind.removeprefix("server ")) for unit in unfinished)
     assert site.app.rollback(cancelled.id).state is MigrationState.ROLLED_BACK
     assert site.states() == before
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def kill_in(monkeypatch, name):
+    """Die where a roll-back would begin with its last part."""
+
+    def die(_rollback):
+        raise Killed
+
+    monkeypatch.setattr(Rollback, name, die)
+
+
+@pytest.mark.parametrize("running", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_cancel_that_is_killed_is_completed_and_never_goes_on_forwards(site, monkeypatch, running):
+    """What it had moved so far is undone by then, but the flows know nothing of that."""
+    before = site.states()
+    control = Control()
+
+    def listener(event):
+        step = (event.name, event.step, event.state) if isinstance(event, StepChanged) else ()
+        if step == ("db-1", "quiesce", "SUCCESS"):
+            (control.cancel if running else control.pause)()
+
+    with monkeypatch.context() as patch:
+        kill_in(patch, "temporary")
+        if running:
+            with pytest.raises(Killed):
+                site.migrate(control=control, listener=listener)
+        else:
+            site.migrate(control=control, listener=listener)
+            with pytest.raises(Killed):
+                site.app.cancel("last")
+    killed = site.app.migration("last")
+    assert killed.state is MigrationState.CANCELLING
+    assert server_runs(site, "db-1")
+    with pytest.raises(errors.WrongState, match=f"migration resume {killed.id}"):
+        site.app.pause(killed.id)
+    with pytest.raises(errors.WrongState, match=f"migration resume {killed.id}"):
+        site.app.retry(killed.id)
+    seen = []
+    ended = site.app.resume(killed.id, listener=seen.append)
+    assert ended.state is MigrationState.CANCELLED
+    assert not [one for one in seen if isinstance(one, StepChanged) and one.state == "RUNNING"]
+    assert UnitState.ROLLED_BACK in {unit.state for unit in site.app.units(killed.id)}
+    assert site.app.rollback(killed.id).state is MigrationState.ROLLED_BACK
+    assert site.states() == before
+
+
+@pytest.mark.slow
+def test_a_killed_cancel_can_be_rolled_back_at_once(site, monkeypatch):
+    before = site.states()
+    control = Control()
+    paused = site.migrate(control=control, listener=pausing(control, step="boot"))
+    with monkeypatch.context() as patch:
+        kill_in(patch, "temporary")
+        with pytest.raises(Killed):
+            site.app.cancel(paused.id)
+    assert site.app.rollback(paused.id).state is MigrationState.ROLLED_BACK
+    assert site.states() == before
+
+
+def test_a_retry_that_dies_while_it_takes_back_what_was_left_has_not_begun_to_run(site, monkeypatch):
+    site.destination.faults.add("server_error", path="web-1")
+    site.destination.faults.add("status", **REMOVALS)
+    record = site.migrate()
+    site.destination.faults.clear()
+    with monkeypatch.context() as patch:
+        kill_in(patch, "left")
+        with pytest.raises(Killed):
+            site.app.retry(record.id)
+    assert site.app.migration(record.id).state is record.state is MigrationState.PARTIAL
+    assert site.app.retry(record.id).state is MigrationState.SUCCEEDED
 
 
 def server_runs(site, name):
@@ -285,9 +362,6 @@ def test_what_cannot_be_removed_is_listed_and_removed_by_a_second_roll_back(site
     assert fault.hits
     assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK
     assert site.states() == before
-
-
-REMOVALS = {"method": "DELETE", "path": "/network/v2.0/ports/*", "code": 409, "times": 0}
 
 
 def test_a_retry_first_takes_back_what_a_failed_server_has_left(site):

@@ -134,7 +134,8 @@ def _log(record: MigrationRecord, units: Sequence[UnitRecord]) -> Mapping[str, A
 def actions(record: MigrationRecord) -> list[Action]:
     """What can be asked of it now, and what this user may ask."""
     if record.state.active and record.at_work(datetime.now(UTC)):
-        found = [] if record.request else [Action.PAUSE]
+        paused = record.request or record.state is MigrationState.CANCELLING
+        found = [] if paused else [Action.PAUSE]
         if record.state is MigrationState.RUNNING and record.request is not Request.CANCEL:
             found.append(Action.CANCEL)
     elif record.wanted is not None:

@@ -39,6 +39,7 @@ MIGRATIONS: Final[Mapping[MigrationState, Look]] = {
     MigrationState.PLANNED: Look("planned", "circle", "quiet"),
     MigrationState.RUNNING: Look("running", "play", "busy"),
     MigrationState.PAUSED: Look("paused", "pause", "care"),
+    MigrationState.CANCELLING: Look("being cancelled", "back", "busy"),
     MigrationState.SUCCEEDED: Look("succeeded", "check", "good"),
     MigrationState.PARTIAL: Look("partly done", "half", "care"),
     MigrationState.FAILED: Look("failed", "cross", "bad"),
