@@ -298,14 +298,16 @@ class ShutDown(ServerStep):
         if not self.moves:
             return None
         require_rest(self)
-        identity, status = self.item.ref.id, str(self.here()["status"])
+        identity, body = self.item.ref.id, self.here()
+        status, busy = str(body["status"]), body.get("OS-EXT-STS:task_state")
         entry = self.context.journal.intend(self.item.ref, self.name, Side.SOURCE, detail=self.found())
         if status in {"SUSPENDED", "PAUSED"}:
             # Compute stops only what is active, and waking the guest would have both of them run.
             # Calling the state active, which only a request of an administrator does, does not wake it.
             self.act(Side.SOURCE, identity, "os-resetState", {"state": "active"})
             status = "ACTIVE"
-        if status == "ACTIVE":
+        # An earlier attempt may have asked for it already.
+        if status == "ACTIVE" and not (entry.repeated and busy):
             self.act(Side.SOURCE, identity, "os-stop")
         self.context.journal.made(entry, identity)
 

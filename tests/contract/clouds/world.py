@@ -39,7 +39,9 @@ class World:
     def __init__(self, name: str, *, clouds_file: Path | None = None) -> None:
         self.name = name
         files = [str(clouds_file)] if clouds_file else None
-        self.admin = Connection(config=OpenStackConfig(config_files=files).get_one(name))
+        self.admin = Connection(
+            config=OpenStackConfig(config_files=files, load_envvars=clouds_file is None).get_one(name)
+        )
         self._prefix = f"contract-{uuid.uuid4().hex[:6]}"
         self._numbers = itertools.count(1)
         self._made: list[tuple[Kind, str]] = []
