@@ -46,8 +46,11 @@ class KeystoneType(RestType):
         return {**body, "options": options} if "options" in body else body
 
     def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
-        """Set the description, and that it is immutable."""
-        KeystoneType.update(self, cloud, identity, want, {"description": want.fields["description"]})
+        """Set the description, and that it is immutable; what an earlier attempt has set is left alone."""
+        wanted = want.fields["description"]
+        there = self.show(cloud, identity, project_id=None)
+        done = there is not None and there.made_from is None and there.fields["description"] == wanted
+        KeystoneType.update(self, cloud, identity, want, {} if done else {"description": wanted})
 
     def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
         """PATCH, options last. An immutable resource takes nothing but the option that makes it one."""

@@ -70,8 +70,10 @@ class Role(KeystoneType):
     def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
         """Let it imply what it implies on the source."""
         super().finish(cloud, identity, want)
+        there = self.show(cloud, identity, project_id=None) if want.fields["implies"] else None
         for implied in want.fields["implies"]:
-            cloud.put(self.service, f"{self.path}/{identity}/implies/{implied}")
+            if there is None or implied not in there.fields["implies"]:
+                cloud.put(self.service, f"{self.path}/{identity}/implies/{implied}")
 
     def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
         """PATCH; implied roles one by one."""
