@@ -250,7 +250,10 @@ class ResourceType(ABC):
         return {}
 
     def unfinished(self, there: Resource) -> str:
-        """Why the destination's one, made by an earlier migration, is no whole one; "" if it is."""
+        """Why the destination's one is no whole one, or is one no longer; "" if it is.
+
+        What a migration made and is not whole blocks a plan, and differs in a report.
+        """
         return ""
 
     def may_change(self, field: Field, wanted: Resource, there: Resource) -> str:

@@ -129,8 +129,8 @@ def summarise(report: Report, console: Console) -> None:
 
 
 def _wrong(one: ResourceReport) -> str:
-    fields = ", ".join(field.field for field in one.fields if field.field and field.outcome == one.outcome)
-    return f"{one.ref.type} {one_line(one.name)}: {one.outcome}{f' ({fields})' if fields else ''}"
+    what = [field.field or one_line(field.reason) for field in one.fields if field.outcome == one.outcome]
+    return f"{one.ref.type} {one_line(one.name)}: {one.outcome}{f' ({", ".join(what)})' if what else ''}"
 
 
 def _counts(counts: Any, noun: str) -> str:

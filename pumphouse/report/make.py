@@ -150,6 +150,9 @@ def _fields(
     if kind.policy(planned.resource) is Policy.MAP:
         yield FieldReport(field="", outcome=Outcome.KEPT, reason=planned.reason)
         return
+    broken = kind.unfinished(there)
+    if broken:
+        yield FieldReport(field="", outcome=Outcome.DIFFERS, reason=broken)
     want = kind.resolve(planned.resource.fields, ids.get)
     lost = {one.field: one.summary for one in planned.problems if one.severity is Severity.LOST}
     for one in kind.carried():

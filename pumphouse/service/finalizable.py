@@ -12,7 +12,7 @@ from pumphouse.context import JournalEntry, JournalState
 from pumphouse.model import Ref, Resource, Side
 from pumphouse.plan import overrides
 from pumphouse.plan.document import PlannedResource
-from pumphouse.report.model import Report
+from pumphouse.report.model import Report, ResourceReport
 from pumphouse.resource import Severity
 from pumphouse.service.proving import Sides
 from pumphouse.steps import LEFT_AT, Create
@@ -137,7 +137,7 @@ class _Source:
         self._registry = work.registry
         self._sides = sides
         self._wanted = overrides.parse(sides.plan.overrides, work.registry, where="the plan")
-        self._wrong = {one.ref: str(one.outcome) for one in report.wrong()}
+        self._wrong = {one.ref: _told(one) for one in report.wrong()}
         self._units = {unit.name: unit for unit in work.store.units.of(work.record.id)}
         self._left_at = {one.ref: one.detail[LEFT_AT] for one in entries if LEFT_AT in one.detail}
         self._begun = {one.ref: one for one in entries if one.step == STEP and one.side is Side.SOURCE}
@@ -197,7 +197,7 @@ class _Source:
         kind = self._registry[entry.ref.type]
         for ref in (entry.ref, *(one.ref for one in kind.parts(planned.resource, self._sides.here))):
             if ref in self._wrong:
-                return f"its counterpart on the destination is not as it should be: it {self._wrong[ref]}"
+                return f"its counterpart on the destination is not as it should be: {self._wrong[ref]}"
         now = self._wanted.apply(kind, kind.like(here, planned.resource))
         changed = differences(kind, planned.resource.fields, now.fields)
         if changed:
@@ -210,6 +210,12 @@ class _Source:
         if left_at is None:
             return "nothing tells whether it was used since it was moved"
         return "" if left_at == updated else f"it was used since it was moved, at {updated}"
+
+
+def _told(one: ResourceReport) -> str:
+    """What is wrong with a counterpart: the reason where that concerns the whole, else that it differs."""
+    why = [field.reason for field in one.fields if not field.field and field.outcome is one.outcome]
+    return ", ".join(why) or f"it {one.outcome}"
 
 
 def _being_deleted(here: Resource) -> bool:

@@ -448,8 +448,10 @@ class Server(ResourceType):
             )
 
     def unfinished(self, there: Resource) -> str:
-        """It never ran, or does no longer."""
+        """It never ran, or does no longer, or is being deleted."""
         status = there.facts["status"]
+        if there.facts["task_state"] == "deleting":
+            return "it is being deleted"
         return f"its status is {status}" if status in {"BUILD", "ERROR"} else ""
 
     def consumes(self, resource: Resource, inventory: Inventory) -> Mapping[str, int]:

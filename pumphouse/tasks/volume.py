@@ -198,9 +198,9 @@ class Volume(RestType):
         return {f"{self.service}.volumes": 1, f"{self.service}.gigabytes": size}
 
     def unfinished(self, there: Resource) -> str:
-        """Without its data."""
+        """Without its data, or about to lose them."""
         status = str(there.facts["status"])
-        whole = status not in {"creating", "downloading"} and not status.startswith("error")
+        whole = status not in {"creating", "downloading", "deleting"} and not status.startswith("error")
         return "" if whole else f"its status is {status}"
 
     def size(self, resource: Resource) -> int:

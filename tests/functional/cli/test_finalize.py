@@ -166,6 +166,29 @@ def test_what_was_used_or_changed_since_stays(pumphouse, cloud_pair, moved):
     assert reasons["db-data"].startswith("it is attached to a server that is to stay: ")
 
 
+def test_what_is_broken_on_the_destination_keeps_its_source(pumphouse, cloud_pair, moved):
+    destination = cloud_pair.destination
+    with admin(destination) as client:
+        path = f"/servers/{server(destination, 'web-1')}/action"
+        client.post("compute", path, {"os-resetState": {"state": "error"}})
+        for name, status in (("backup", "error"), ("db-data", "deleting")):
+            path = f"/volumes/{volume(destination, name)}/action"
+            client.post("volume", path, {"os-reset_status": {"status": status}})
+
+    checked = pumphouse("migration", "verify", moved, "-f", "json")
+    assert checked.returncode == 1
+    told = {row["Name"]: row["Reason"] for row in json.loads(checked.stdout) if row["Outcome"] == "differs"}
+    expected = {"web-1": "ERROR", "backup": "error", "db-data": "deleting"}
+    assert told == {name: f"its status is {status}" for name, status in expected.items()}
+    _, rows = finalize(pumphouse, moved, "--source-servers", "--source-volumes", "--yes")
+    reasons = {row[1]: row[4] for row in rows if row[3] == "no"}
+    assert reasons.keys() == expected.keys()
+    for name, status in expected.items():
+        assert reasons[name].endswith(f"not as it should be: its status is {status}")
+    assert servers(cloud_pair.source) == ["web-1"]
+    assert volumes(cloud_pair.source) == VOLUMES
+
+
 def test_volumes_that_would_go_with_a_server_keep_it(pumphouse, cloud_pair, moved):
     ended, rows = finalize(pumphouse, moved, "--source-volumes", "--yes")
     assert ended.returncode == 3
@@ -226,7 +249,7 @@ def test_what_is_used_or_lost_while_the_question_waits_stays(pumphouse, cloud_pa
     assert volumes(source) == VOLUMES
     told = dict(re.findall(r"not removed: \w+ '(\S+)' \(\S+\) on source: (.+)", ended.stderr))
     assert told["db-1"] == "it is ACTIVE on the source"
-    assert told["app-1"].endswith("is not as it should be: it missing")
+    assert told["app-1"].endswith("is not as it should be: it is not on the destination")
     assert told["app-2"] == "it is not there any longer"
     assert told["backup"].startswith("it has snapshots: ")
     assert told["db-data"].startswith("it is attached to a server that is to stay: ")
@@ -335,7 +358,7 @@ def test_what_was_to_go_before_is_looked_at_as_closely_again(pumphouse, cloud_pa
     reasons = {row[1]: row[4] for row in rows if row[3] == "no"}
     assert reasons["web-1"].startswith("it was used since it was moved, at 20")
     assert reasons["web-2"].startswith("it has changed since: metadata")
-    assert reasons["app-1"].endswith("it missing")
+    assert reasons["app-1"].endswith("it is not on the destination")
     assert servers(source) == sorted(reasons)
 
 
