@@ -129,8 +129,9 @@ def summarise(report: Report, console: Console) -> None:
 
 
 def _wrong(one: ResourceReport) -> str:
-    what = [field.field or one_line(field.reason) for field in one.fields if field.outcome == one.outcome]
-    return f"{one.ref.type} {one_line(one.name)}: {one.outcome}{f' ({", ".join(what)})' if what else ''}"
+    told = [field.field or one_line(field.reason) for field in one.fields if field.outcome == one.outcome]
+    what = f" ({', '.join(told)})" if told else ""
+    return f"{one.ref.type} {one_line(one.name)}: {one.outcome}{what}"
 
 
 def _counts(counts: Any, noun: str) -> str:
