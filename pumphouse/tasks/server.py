@@ -108,9 +108,9 @@ class Server(ResourceType):
         moving.Boot,
         moving.VerifyServer,
         Health,
+        root_disk.CleanUpDisk,
         moving.Settle,
         moving.ShutDown,
-        root_disk.CleanUpDisk,
     )
     choices = {root_disk.CHOICE: tuple(DiskMode)}  # noqa: RUF012 -- typed as a constant by the base class
 

@@ -287,7 +287,7 @@ def test_a_name_clash(refused):
 def test_what_is_blocked_is_told_by_its_causes_and_where_to_see_all(refused, pumphouse, tmp_path):
     """Not by what needs them: the router needs the network."""
     (tmp_path / "over.yaml").write_text("projects: {shop: store}")
-    again = ("tenant", "outside", "--with", "dependencies", "--override", "over.yaml")
+    again = ("tenant", "outside", "--with", "dependencies", "--mode", "image", "--override", "over.yaml")
     line = refused("migrate", *again, "--yes", status=4)
     assert "router" not in line
     assert line.endswith("See all with: pumphouse plan " + " ".join(again))
