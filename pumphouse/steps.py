@@ -343,8 +343,9 @@ def take_back(step: Step, entry: JournalEntry) -> Exception | None:
     """Undo one effect of a step, and write into the journal what came of it.
 
     Returns the error that stood in the way, if any: whatever it is, the other effects must still be undone,
-    and a later roll-back tries this one again. Raises only Fenced.
+    and a later roll-back tries this one again. Raises only Fenced, before anything is written to a cloud.
     """
+    step.context.journal.check_fence()
     try:
         step.undo(entry)
     except errors.Fenced:

@@ -75,11 +75,13 @@ class Rollback:
                 left.append(f"{name}: {outcome.reason}")
         if not self._control.stop.is_set():
             left += self._revoke(wanted)
+        self._place.context().journal.check_fence()  # for whoever goes on tells what it came to
         return sorted(left)
 
     def _release(self) -> None:
         """Nothing here relies on other migrations' resources any longer."""
         journal = self._place.context().journal
+        journal.check_fence()
         for entry in self._place.store.journal.open_entries(self._place.migration.id):
             if entry.step == USE:
                 journal.removed(entry)
@@ -117,6 +119,7 @@ class Rollback:
         journal = self._place.context().journal
         for entry in self._place.store.journal.open_entries(self._place.migration.id):
             if entry.step == access.STEP and wanted(entry):
+                journal.check_fence()
                 try:
                     self._place.access.revoke(entry)
                 except errors.CloudError as error:

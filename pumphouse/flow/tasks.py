@@ -53,7 +53,10 @@ class StepTask(task.Task):
             raise
 
     def revert(self, *_args: Any, **_kwargs: Any) -> None:
-        """Undo what the journal says. Never raises: what could not be undone is in the journal."""
+        """Undo what the journal says of this run. What could not be undone is in the journal.
+
+        Raises only Fenced, which leaves the flow as it is.
+        """
         for entry in self.step.context.journal.open_entries(self.step.item.ref, self.step.name):
             trouble = take_back(self.step, entry)
             if trouble is not None:

@@ -96,7 +96,8 @@ class _Removing:
                 time.sleep(self._place.settings.poll_interval)
 
     def _tried(self, one: Candidate, do: Callable[[Candidate], bool]) -> bool:
-        """Whether there is more to do for it; an error ends it."""
+        """Whether there is more to do for it; an error ends it. Raises Fenced."""
+        self._journal.check_fence()
         try:
             more = do(one)
         except (errors.CloudError, errors.ResourceError) as error:

@@ -16,7 +16,7 @@ from pumphouse.model import Ref, Side
 from pumphouse.plan.sharing import HalfMade
 from pumphouse.steps import USE, Create
 from pumphouse.store.database import Database, retried
-from pumphouse.store.migrations import check_fence, is_running
+from pumphouse.store.migrations import check_epoch, check_fence, is_running
 from pumphouse.store.models import JournalRow, MigrationRow, UnitRow
 from pumphouse.store.states import MigrationState, UnitState
 
@@ -100,6 +100,12 @@ class JournalTable:
                 detail=kept,
                 temporary=temporary,
             )
+
+    @retried
+    def check_fence(self, migration: str, *, epoch: int) -> None:
+        """Raise Fenced when another process has taken the migration over; it waits for nobody to find out."""
+        with self._database.reader.connect() as connection:
+            check_epoch(connection, migration, epoch)
 
     @retried
     def made(self, entry_id: int, made_id: str, *, detail: Mapping[str, Any] | None = None) -> None:
@@ -300,6 +306,9 @@ class UnitJournal:
 
     def left(self, entry: JournalEntry, reason: str) -> None:
         self.table.left(entry.id, reason)
+
+    def check_fence(self) -> None:
+        self.table.check_fence(self.migration, epoch=self.epoch)
 
     def open_entries(self, ref: Ref, step: str) -> list[JournalEntry]:
         return self.table.open_entries(self.migration, plan=self.plan, ref=ref, step=step)

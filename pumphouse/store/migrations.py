@@ -385,16 +385,20 @@ def _of_key(session: Session, key: RequestKey) -> MigrationRow | None:
 
 
 _TABLE: sa.Table = sa.inspect(MigrationRow).local_table  # type: ignore[assignment]
-_FENCE = (
-    sa.select(*(_TABLE.c[name] for name in ("id", "epoch", "owner_host", "owner_pid", "owner_started")))
-    .where(_TABLE.c.id == sa.bindparam("id"))
-    .with_for_update()
-)
+_EPOCH = sa.select(
+    *(_TABLE.c[name] for name in ("id", "epoch", "owner_host", "owner_pid", "owner_started"))
+).where(_TABLE.c.id == sa.bindparam("id"))
+_FENCE = _EPOCH.with_for_update()
 
 
 def check_fence(connection: sa.Connection, id: str, epoch: int) -> None:
     """Lock the migration until the transaction ends. Raises Fenced unless ``epoch`` is still its own."""
     _check_epoch(connection.execute(_FENCE, {"id": id}).one(), epoch)
+
+
+def check_epoch(connection: sa.Connection, id: str, epoch: int) -> None:
+    """As :func:`check_fence`, for this moment only: nothing is locked."""
+    _check_epoch(connection.execute(_EPOCH, {"id": id}).one(), epoch)
 
 
 def find_row(session: Session, id: str) -> MigrationRow:

@@ -11,6 +11,7 @@ import time
 
 import openstack
 import pytest
+import sqlalchemy as sa
 
 from pumphouse import errors
 from pumphouse.devcloud.client import Client
@@ -171,6 +172,41 @@ def test_a_cancel_that_is_killed_is_completed_and_never_goes_on_forwards(site, m
     assert UnitState.ROLLED_BACK in {unit.state for unit in site.app.units(killed.id)}
     assert site.app.rollback(killed.id).state is MigrationState.ROLLED_BACK
     assert site.states() == before
+
+
+@pytest.mark.parametrize("way", ["cancel", pytest.param("roll_back", marks=pytest.mark.slow), "revert"])
+def test_who_has_lost_the_migration_undoes_nothing_more(site, way):
+    """Another process takes it over while the first one is undoing."""
+    control, seen = Control(), []
+
+    def taken_over():
+        with site.app.store.engine.begin() as connection:
+            connection.execute(sa.text("UPDATE migrations SET epoch = epoch + 1, owner_host = NULL"))
+        seen.append(site.writes())
+
+    def listener(event):
+        if isinstance(event, StepChanged) and event.step == "boot" and event.state == "RUNNING":
+            control.pause()
+
+    def watch(event):
+        if isinstance(event, StepChanged) and event.state in {"REVERTING", "REVERTED"} and not seen:
+            taken_over()
+
+    if way == "revert":
+        site.destination.faults.add("server_error", path="web-1")
+        record = site.app.start(site.plan("web-1", kind=ScopeKind.SERVER), check_fresh=False)
+        with pytest.raises(errors.Fenced):
+            site.app.run(record.id, listener=watch, jobs=1)
+    else:
+        record = site.migrate(control=control, listener=listener)
+        with pytest.raises(errors.Fenced):
+            getattr(site.app._migrating(record.id, 1, watch, None), way)()
+    # What was being undone when it was taken over may have gone on for a request or two.
+    assert site.writes() - seen[0] <= 2
+    now = site.app.migration(record.id)
+    assert not now.state.ended
+    assert UnitState.ROLLED_BACK not in {unit.state for unit in site.app.units(record.id)}
+    assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK
 
 
 @pytest.mark.slow

@@ -83,12 +83,15 @@ def test_who_has_lost_the_migration_cannot_intend_but_may_still_tell_what_it_mad
     store, migration, journal, epoch
 ) -> None:
     entry = journal.intend(NETWORK, "create", TO)
+    journal.check_fence()
     store.migrations.release(migration.id, epoch)
     store.migrations.take(migration.id, Owner.this_process())
     with pytest.raises(Fenced):
         journal.intend(NETWORK, "create", TO)
     with pytest.raises(Fenced):
         journal.intend(Ref("network", "n-2"), "create", TO)
+    with pytest.raises(Fenced):
+        journal.check_fence()
     journal.made(entry, "made-1")
     assert store.journal.find(migration.id, NETWORK, "create").made_id == "made-1"
 

@@ -66,6 +66,9 @@ class MemoryJournal:
     def open_entries(self, ref, step) -> list[JournalEntry]:
         return [one for one in self.open() if (one.ref, one.step) == (ref, step)]
 
+    def check_fence(self) -> None:
+        """There are no other processes."""
+
     def found_first(self, ref, step) -> JournalEntry | None:
         return next(reversed(self.open_entries(ref, step)), None)
 
