@@ -120,8 +120,8 @@ class _Removing:
             return False
         if one.part is Part.SERVERS:
             _require_unused(one, self._source.waiter.look(one.ref.type, one.identity))
-            return kind.delete(self._source, one.identity)
-        return True  # it may be held by a server until that is gone
+            kind.delete(self._source, one.identity)
+        return True  # nothing is gone before it is looked for; a volume may be held by a server until then
 
     def _remember(self, one: Candidate, body: Mapping[str, Any]) -> None:
         """Write down when a volume that has lost its server was changed, in case that it is to be kept."""
@@ -132,7 +132,12 @@ class _Removing:
 
     def _still_there(self, one: Candidate) -> bool:
         """Whether it is. The removal of a volume is asked for once no server has it."""
-        body = self._source.waiter.look(one.ref.type, one.identity)
+        waiter = self._source.waiter
+        if waiter.look(one.ref.type, one.identity) is None:
+            waiter.forget(
+                one.ref.type, one.identity
+            )  # what is to be told as gone for good is looked for twice
+        body = waiter.look(one.ref.type, one.identity)
         if body is None:
             return False
         status = str(body["status"])

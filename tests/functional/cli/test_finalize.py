@@ -383,3 +383,26 @@ def test_a_volume_whose_server_went_before_it_goes_unless_it_was_used_since(pump
     assert ended.returncode == 3
     assert [row[4][:31] for row in rows] == ["it was used since it was moved,"]
     assert volumes(source) == ["db-data"]
+
+
+def test_a_server_that_is_called_gone_once_is_not_told_to_be_removed(pumphouse, cloud_pair, moved, operator):
+    operator.write_text(operator.read_text().replace("[engine]", "[engine]\ndelete_timeout = 1"))
+    gone = f"*/servers/{server(cloud_pair.source, 'web-1')}"
+    fault = cloud_pair.source.faults.add("status", method="DELETE", path=gone, code=404, times=1)
+    ended, _ = finalize(pumphouse, moved, "--source-servers", "--yes")
+    assert fault.hits == 1
+    assert servers(cloud_pair.source) == ["web-1"]
+    assert ended.returncode == 3, ended
+    assert re.search(r"not removed: server 'web-1' .* is still there", ended.stderr)
+    assert "Removed: 4. Not removed: 1." in ended.stderr
+    assert finalize(pumphouse, moved, "--source-servers", "--yes")[0].returncode == 0
+    assert servers(cloud_pair.source) == []
+
+
+def test_a_volume_that_is_called_gone_once_is_looked_for_again(pumphouse, cloud_pair, moved):
+    looked = f"*/volumes/{volume(cloud_pair.source, 'backup')}"
+    fault = cloud_pair.source.faults.add("status", method="GET", path=looked, code=404, times=1)
+    ended, _ = finalize(pumphouse, moved, "--source-volumes", "--yes")
+    assert fault.hits == 1
+    assert "Removed: 1. Not removed: 1." in ended.stderr
+    assert volumes(cloud_pair.source) == ["db-data"]
