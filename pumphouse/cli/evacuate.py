@@ -21,7 +21,7 @@ INTERRUPTED = 130
 
 
 class Evacuate(Lister):
-    """Empty a hypervisor inside its cloud, such as before its maintenance.
+    """Empty a hypervisor inside its cloud, such as before maintenance.
 
     Running servers move alive, stopped ones cold. The host's compute service is disabled first; it stays so
     when the host is empty, and is enabled again when some servers stay. Ctrl-C lets what is under way end.

@@ -103,7 +103,7 @@ class WaveRunning(Running):
 
 
 class MigrateWave(WaveRunning):
-    """Move groups of tenants, servers or hypervisors' servers one after the other.
+    """Move groups of tenants or servers one after the other.
 
     Shows the plans of all groups and asks before anything is written. A group may wait for a time or for your
     word; the wave stops when too much fails. Exits with 3 when it waits for somebody, or a part has failed.
@@ -162,7 +162,7 @@ class PlanWave(Command):
 
 
 class ResumeWave(WaveRunning):
-    """Begin a wave that was planned, or go on with one that waits or was interrupted.
+    """Begin a wave that was planned, or go on with one.
 
     To resume is to give your word to the group that waits for it.
     """
@@ -234,7 +234,7 @@ class ListWaves(Lister):
 
 
 class ShowWave(Lister):
-    """Show the groups of a wave: what they move, when they begin, and how they stand."""
+    """Show the groups of a wave."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         return _add_id(super().get_parser(prog_name))

@@ -169,7 +169,7 @@ def test_an_unknown_column_is_told(pumphouse):
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("mig", "migrate migration"),
+        ("mig", "migrate migrate_wave migration"),
         ("migration r", "report resume retry rollback"),
         ("migrate --de", "--destination"),
         ("devcloud ", "fill start status stop"),
