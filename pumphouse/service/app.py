@@ -555,6 +555,8 @@ class Pumphouse:
         record = self.migration(migration_id)
         if what is Wish.CANCEL and (record.state is MigrationState.PLANNED or self._alive(record)):
             return self.cancel(record.id)
+        if what in {Wish.CANCEL, Wish.CUTOVER} and record.state is MigrationState.PAUSED:
+            self._migrating(record.id, None, None, None).require_forwards()
         if what is Wish.CUTOVER and record.wanted != what:
             from pumphouse.service.preparing import require_prepared
 

@@ -106,6 +106,7 @@ class Migrating:
         """Plan again, and do all that was left when it was prepared."""
         record = self._record
         require_prepared(record)
+        self.require_forwards()
         plan = plan_again(load_plan(self._store, record.plan_id))
         plan.require_unblocked()
         require_untouched(plan, record.options.get(PREPARED, {}), self._app.registry)
@@ -116,6 +117,7 @@ class Migrating:
     def cancel(self) -> MigrationRecord:
         """Take back the units that have not ended, and end."""
         self._require(MigrationState.PAUSED, MigrationState.RUNNING, MigrationState.CANCELLING)
+        self.require_forwards()
         with self._at_work(MigrationState.CANCELLING) as place:
             return self._cancelled(place)
 
@@ -236,6 +238,14 @@ class Migrating:
         report = self.report_of(read_sides(self._app, plan, source, destination, progress))
         self._store.migrations.set_report(self._record.id, report.to_dict())
         return report
+
+    def require_forwards(self) -> None:
+        """Raise WrongState for a migration that was being rolled back when it was paused."""
+        if self._rolling_back():
+            raise errors.WrongState(
+                f"migration {self._record.id} is {self._record.state}, and was being rolled back",
+                next_step=f"Go on with that: pumphouse migration resume {self._record.id}",
+            )
 
     # -- what finalising needs
 

@@ -21,6 +21,7 @@ from pumphouse.events import StepChanged
 from pumphouse.model import ScopeKind
 from pumphouse.service import reading
 from pumphouse.store.states import MigrationState, UnitState
+from pumphouse.store.wishes import Wish
 
 REMOVALS = {"method": "DELETE", "path": "/network/v2.0/ports/*", "code": 409, "times": 0}
 
@@ -525,6 +526,10 @@ def test_a_paused_roll_back_goes_on_backwards(site):
     control = Control()
     listener = pausing(control, step="create", state="REVERTED")
     assert site.app.rollback(record.id, control=control, listener=listener).state is MigrationState.PAUSED
+    for cancel in (site.app.cancel, lambda id: site.app.want(id, Wish.CANCEL)):
+        with pytest.raises(errors.WrongState, match=f"being rolled back.*migration resume {record.id}"):
+            cancel(record.id)
+    assert site.app.migration(record.id).wanted is None
     assert site.app.resume(record.id).state is MigrationState.ROLLED_BACK
     assert site.states() == before
 
