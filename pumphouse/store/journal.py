@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,6 +27,10 @@ _OPEN = (JournalState.INTENT, JournalState.MADE, JournalState.LEFT)
 
 _NOT_MADE = frozenset({"adopted", "before"})
 """What the detail of a creation has when it found the resource, or changed it."""
+
+
+_AT_ONCE = 500
+"""How many ids a query names; databases take only so many parameters."""
 
 
 _TABLE: sa.Table = sa.inspect(JournalRow).local_table  # type: ignore[assignment]
@@ -139,14 +144,9 @@ class JournalTable:
         now = datetime.now(UTC)
         with Session(self._database.writer) as session, session.begin():
             check_fence(session.connection(), migration, epoch)
-            theirs = {
-                (row.type, row.made_id)
-                for row in session.scalars(_of_others(session, migration, Create.name))
-                if not row.detail.keys() & _NOT_MADE
-            }
-            told = {
-                Ref(row.type, row.source_id) for row in session.scalars(_of(migration, ref=None, step=USE))
-            }
+            theirs = _made_by_others(session, migration, used)
+            mine = _of(migration, ref=None, step=USE).with_only_columns(JournalRow.type, JournalRow.source_id)
+            told = {Ref(*row) for row in session.execute(mine)}
             session.add_all(
                 JournalRow(
                     migration=migration,
@@ -345,6 +345,23 @@ def _of_others(session: Session, migration: str, step: str) -> sa.Select[Journal
             MigrationRow.destination == destination,
         )
     )
+
+
+def _made_by_others(session: Session, migration: str, used: Mapping[Ref, str]) -> set[tuple[str, str]]:
+    """The types and ids of those of the destination's resources that other migrations made."""
+    by_type: dict[str, list[str]] = defaultdict(list)
+    for ref, made_id in used.items():
+        by_type[ref.type].append(made_id)
+    query = _of_others(session, migration, Create.name)
+    found: set[tuple[str, str]] = set()
+    for type_, ids in by_type.items():
+        for start in range(0, len(ids), _AT_ONCE):
+            some = query.where(
+                JournalRow.type == type_, JournalRow.made_id.in_(ids[start : start + _AT_ONCE])
+            )
+            rows = session.execute(some.with_only_columns(JournalRow.made_id, JournalRow.detail))
+            found |= {(type_, made_id) for made_id, detail in rows if not detail.keys() & _NOT_MADE}
+    return found
 
 
 def _relies(session: Session, migration: str) -> bool:

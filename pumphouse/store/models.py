@@ -189,6 +189,7 @@ class JournalRow(Base):
     __tablename__ = "journal"
     __table_args__ = (
         sa.Index(None, "migration", "type", "source_id", "step"),
+        sa.Index(None, "type", "made_id"),
         Base.__table_args__ | {"sqlite_autoincrement": True},
     )
     id: Mapped[int] = mapped_column(serial(), primary_key=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 
 import pytest
+import sqlalchemy as sa
 
 from pumphouse.context import Journal, JournalState
 from pumphouse.errors import Fenced
 from pumphouse.model import Ref, Side
+from pumphouse.store.models import JournalRow
 from pumphouse.store.owner import Owner
 from pumphouse.store.units import UnitRecord
 
@@ -157,6 +159,29 @@ def test_another_migrations_journal_is_not_seen(store, make_migration, journal) 
     journal.intend(NETWORK, "create", TO)
     other = make_migration()
     assert store.journal.find(other.id, NETWORK, "create") is None
+
+
+def test_what_is_used_is_found_without_reading_what_others_made_besides(store, make_migration) -> None:
+    maker, user = make_migration(), make_migration()
+    epoch = {one.id: store.migrations.take(one.id, Owner.this_process()) for one in (maker, user)}
+    mine = store.journal_of(maker.id, "shared", epoch=epoch[maker.id])
+    for number in range(30):
+        mine.made(mine.intend(Ref("flavor", f"f-{number}"), "create", TO), f"made-{number}")
+    changed = Ref("flavor", "there")
+    mine.made(mine.intend(changed, "create", TO, detail={"before": {"ram": 1}}), "there-1")
+    read: list[str] = []
+
+    def tell(row: JournalRow, _context: object) -> None:
+        read.append(row.made_id)
+
+    theirs = store.journal_of(user.id, "unit", epoch=epoch[user.id])
+    sa.event.listen(JournalRow, "load", tell)
+    try:
+        theirs.use({Ref("flavor", "f-7"): "made-7", changed: "there-1", Ref("image", "f-8"): "made-8"})
+    finally:
+        sa.event.remove(JournalRow, "load", tell)
+    assert read == []
+    assert [one.made_id for one in store.journal.open_entries(user.id)] == ["made-7"]
 
 
 def test_what_others_use_is_handed_over_instead_of_removed(store, make_migration) -> None:
