@@ -123,7 +123,8 @@ class Migrating:
 
     def roll_back(self) -> MigrationRecord:
         """Take everything back. What was taken back already stays so."""
-        if self._record.state is MigrationState.ROLLED_BACK:
+        done = self._record.state is MigrationState.ROLLED_BACK
+        if done and not self._store.journal.open_entries(self._record.id):
             return self._record
         with self._at_work(MigrationState.ROLLING_BACK) as place:
             left = Rollback(place, control=self._control, jobs=self._jobs).all()

@@ -17,7 +17,7 @@ from pumphouse.model import Ref, Side
 from pumphouse.plan.sharing import HalfMade
 from pumphouse.steps import USE, Create
 from pumphouse.store.database import Database, retried
-from pumphouse.store.migrations import check_epoch, check_fence, is_running
+from pumphouse.store.migrations import check_epoch, check_fence, is_running, locked_row
 from pumphouse.store.models import JournalRow, MigrationRow, UnitRow
 from pumphouse.store.states import MigrationState, UnitState
 
@@ -179,7 +179,7 @@ class JournalTable:
             query = _of_others(session, mine.migration, USE)
             query = query.where(JournalRow.type == mine.type, JournalRow.made_id == mine.made_id)
             for use in session.scalars(query.order_by(JournalRow.id)).all():
-                if _relies(session, use.migration):
+                if _relies(session, use.migration) and _still(session, use, USE):
                     # An update of it would be undone by its removal.
                     ref = Ref(use.type, use.source_id)
                     for row in session.scalars(_of(use.migration, ref=ref, step=mine.step)).all():
@@ -365,14 +365,23 @@ def _made_by_others(session: Session, migration: str, used: Mapping[Ref, str]) -
 
 
 def _relies(session: Session, migration: str) -> bool:
-    """Whether a migration still has, or may yet make, what needs the things that it uses."""
-    state = MigrationState(session.get_one(MigrationRow, migration).state)
+    """Whether a migration still has, or may yet make, what needs the things that it uses.
+
+    It is locked: a roll-back of it either has begun, or will find what it is given.
+    """
+    state = MigrationState(locked_row(session, migration).state)
     if state in {MigrationState.RUNNING, MigrationState.PAUSED}:
         return True
     if state is MigrationState.ROLLING_BACK:
         return False
     held = _of(migration, ref=None, step=None).where(JournalRow.step != USE).limit(1)
     return session.scalars(held).first() is not None
+
+
+def _still(session: Session, row: JournalRow, step: str) -> bool:
+    """Whether an entry that was read before a lock was had is still open, and of this step."""
+    session.refresh(row)
+    return row.step == step and row.state in _OPEN
 
 
 def _change(session: Session, entry_id: int, state: JournalState) -> JournalRow:

@@ -88,7 +88,7 @@ ALLOWED: Mapping[MigrationState, frozenset[MigrationState]] = {
     MigrationState.ROLLING_BACK: frozenset(
         {MigrationState.ROLLED_BACK, MigrationState.ROLLBACK_INCOMPLETE, MigrationState.PAUSED}
     ),
-    MigrationState.ROLLED_BACK: frozenset({MigrationState.RUNNING}),
+    MigrationState.ROLLED_BACK: _AGAIN,
     MigrationState.ROLLBACK_INCOMPLETE: _AGAIN,
 }
 """From each state to those that may follow. The same state again is always allowed, and changes nothing."""

@@ -535,6 +535,19 @@ def test_a_paused_roll_back_goes_on_backwards(site):
 
 
 @pytest.mark.slow
+def test_a_roll_back_again_takes_back_what_was_still_open(site, monkeypatch):
+    """What was handed to it while it ended, say."""
+    before = site.states()
+    record = site.migrate()
+    with monkeypatch.context() as patch:
+        patch.setattr(Rollback, "all", lambda _rollback: [])
+        assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert site.states() != before
+    assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert site.states() == before
+
+
+@pytest.mark.slow
 def test_a_roll_back_ends_although_the_project_was_removed_by_hand(site):
     record = site.migrate()
     there = openstack.connect(cloud="destination")

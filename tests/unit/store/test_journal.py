@@ -6,12 +6,15 @@ import threading
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from pumphouse.context import Journal, JournalState
 from pumphouse.errors import Fenced
 from pumphouse.model import Ref, Side
+from pumphouse.store.migrations import locked_row
 from pumphouse.store.models import JournalRow
 from pumphouse.store.owner import Owner
+from pumphouse.store.states import MigrationState
 from pumphouse.store.units import UnitRecord
 
 NETWORK = Ref("network", "n-1")
@@ -182,6 +185,28 @@ def test_what_is_used_is_found_without_reading_what_others_made_besides(store, m
         sa.event.remove(JournalRow, "load", tell)
     assert read == []
     assert [one.made_id for one in store.journal.open_entries(user.id)] == ["made-7"]
+
+
+def test_nothing_is_handed_over_to_a_migration_that_is_just_being_rolled_back(store, make_migration) -> None:
+    """Its roll-back has its state first, and then reads what there is to take back."""
+    maker, user = make_migration(), make_migration()
+    epoch = {one.id: store.migrations.take(one.id, Owner.this_process()) for one in (maker, user)}
+    flavor = Ref("flavor", "small")
+    mine = store.journal_of(maker.id, "shared", epoch=epoch[maker.id])
+    theirs = store.journal_of(user.id, "unit", epoch=epoch[user.id])
+    made = mine.made(mine.intend(flavor, "create", TO), "made-1")
+    theirs.use({flavor: "made-1"})
+    store.migrations.set_state(user.id, MigrationState.RUNNING)
+    heirs: list[str | None] = []
+    thread = threading.Thread(target=lambda: heirs.append(mine.hand_over(made)))
+    with Session(store.engine) as session, session.begin():
+        locked_row(session, user.id).state = MigrationState.ROLLING_BACK
+        session.flush()
+        thread.start()
+        thread.join(0.5)
+    thread.join(30)
+    assert heirs == [None]
+    assert [one.id for one in mine.open_entries(flavor, "create")] == [made.id]
 
 
 def test_what_others_use_is_handed_over_instead_of_removed(store, make_migration) -> None:
