@@ -7,7 +7,7 @@ and both images are removed. No API hands out a disk's bytes in another way.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from pumphouse import errors
@@ -34,6 +34,11 @@ class Temporary(Step):
         """The id of what a step made and what is still there."""
         found = self.context.journal.open_entries(self.item.ref, step)
         return next((entry.made_id for entry in found if entry.made_id), None)
+
+    def old(self) -> frozenset[str]:
+        """The ids of those of the same name that an earlier run could not remove: their data are old."""
+        found = self.context.journal.of_other_runs(self.item.ref, self.name)
+        return frozenset(entry.made_id for entry in found if entry.made_id)
 
     @property
     def moves(self) -> bool:
@@ -73,7 +78,7 @@ class ToImage(Temporary):
             remove(self.context.source, Service.IMAGE, f"/images/{made}")
 
     def _find(self) -> str | None:
-        return find_image(self.context.source, self.carrier())
+        return find_image(self.context.source, self.carrier(), but=self.old())
 
     def _active(self, body: Mapping[str, Any] | None) -> Any:
         if body is None or body["status"] in _LOST:
@@ -164,7 +169,7 @@ class Transfer(Temporary):
             made = self._find()
 
     def _find(self) -> str | None:
-        return find_image(self.context.destination, self.carrier())
+        return find_image(self.context.destination, self.carrier(), but=self.old())
 
 
 class CleanUp(Temporary):
@@ -215,8 +220,7 @@ def carrier_there(step: Step) -> str:
     return image
 
 
-def find_image(cloud: CloudAPI, name: str) -> str | None:
-    """The id of an image of this name."""
-    for body in cloud.list(Service.IMAGE, "/images", "images", params={"name": name}):
-        return str(body["id"])
-    return None
+def find_image(cloud: CloudAPI, name: str, *, but: Collection[str]) -> str | None:
+    """The id of an image of this name that is none of those."""
+    found = cloud.list(Service.IMAGE, "/images", "images", params={"name": name})
+    return next((str(body["id"]) for body in found if body["id"] not in but), None)

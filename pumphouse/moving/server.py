@@ -94,11 +94,10 @@ class ServerStep(Step):
         One that is moved once more, since its counterpart is gone, had been switched off by the first run.
         """
         journal, ref = self.context.journal, self.item.ref
-        first = journal.found_first(ref, Quiesce.name)
-        if first is None:
+        entries = [*journal.of_other_runs(ref, Quiesce.name), *journal.open_entries(ref, Quiesce.name)]
+        if not entries:
             return self.item.resource.facts
-        now = next(iter(journal.open_entries(ref, Quiesce.name)), first)
-        return {**now.detail, "status": first.detail["status"]}
+        return {**entries[-1].detail, "status": entries[0].detail["status"]}
 
     def until(self, side: Side, identity: str, states: frozenset[str] | set[str]) -> Deferred:
         """Wait until a server is in one of some states, and nothing is being done to it."""

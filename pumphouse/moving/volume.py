@@ -90,12 +90,11 @@ class OnSource(Temporary):
         return str(answer[self.kind]["id"])
 
     def _find(self) -> str | None:
-        params = {"name": self.carrier(), **self.place()}
-        for body in self.context.source.list(
+        params, old = {"name": self.carrier(), **self.place()}, self.old()
+        found = self.context.source.list(
             Service.VOLUME, f"/{self.kind}s/detail", f"{self.kind}s", params=params
-        ):
-            return str(body["id"])
-        return None
+        )
+        return next((str(body["id"]) for body in found if body["id"] not in old), None)
 
     def place(self) -> dict[str, Any]:
         """Where it is listed, unless in the operator's own project."""

@@ -313,9 +313,9 @@ class UnitJournal:
     def open_entries(self, ref: Ref, step: str) -> list[JournalEntry]:
         return self.table.open_entries(self.migration, plan=self.plan, ref=ref, step=step)
 
-    def found_first(self, ref: Ref, step: str) -> JournalEntry | None:
+    def of_other_runs(self, ref: Ref, step: str) -> list[JournalEntry]:
         found = self.table.open_entries(self.migration, ref=ref, step=step, newest_first=False)
-        return next(iter(found), None)
+        return [entry for entry in found if entry.plan != self.plan]
 
     def use(self, used: Mapping[Ref, str]) -> None:
         self.table.use(self.migration, used, epoch=self.epoch, plan=self.plan)

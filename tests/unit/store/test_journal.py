@@ -113,7 +113,8 @@ def test_each_run_has_entries_of_its_own_and_sees_no_others(store, migration, ep
     # A roll-back of the migration takes back both, the change first.
     assert [one.id for one in store.journal.open_entries(migration.id)] == [changed.id, made.id]
     assert [one.id for one in store.journal.open_entries(migration.id, plan="p-1")] == [made.id]
-    assert second.found_first(NETWORK, "create") == made
+    assert second.of_other_runs(NETWORK, "create") == [made]
+    assert first.of_other_runs(Ref("network", "n-2"), "create") == []
     second.removed(changed)
     assert first.open_entries(NETWORK, "create") == [made]
 

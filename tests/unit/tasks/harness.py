@@ -33,6 +33,8 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self.entries: list[JournalEntry] = []
+        self.others: list[JournalEntry] = []
+        """What other runs of the migration have left open."""
 
     def intend(self, ref, step, side, *, detail=None, temporary=False) -> JournalEntry:
         for entry in self.open_entries(ref, step):
@@ -69,8 +71,8 @@ class MemoryJournal:
     def check_fence(self) -> None:
         """There are no other processes."""
 
-    def found_first(self, ref, step) -> JournalEntry | None:
-        return next(reversed(self.open_entries(ref, step)), None)
+    def of_other_runs(self, ref, step) -> list[JournalEntry]:
+        return [one for one in self.others if (one.ref, one.step) == (ref, step)]
 
     def use(self, used) -> None:
         """There are no other migrations."""

@@ -170,6 +170,28 @@ def test_a_snapshot_whose_answer_was_lost_is_found_with_its_volume(bench, make):
     gone(lambda: bench.source.get(Service.VOLUME, f"/snapshots/{lost}"))
 
 
+@pytest.mark.parametrize(
+    ("step", "service", "path"),
+    [("snapshot", Service.VOLUME, "/snapshots"), ("export", Service.IMAGE, "/images")],
+)
+def test_a_copy_that_an_earlier_run_could_not_remove_is_never_taken_for_this_runs(
+    bench, make, step, service, path
+):
+    """What it holds is older than what the source has by now."""
+    found = bench.read(KIND, make(), Side.SOURCE)
+    attached = {"attachments": [{"server": "a"}]} if step == "snapshot" else {}
+    resource = replace(found, facts={**found.facts, **attached})
+    old = bench.step(KIND, resource, step)
+    bench.journal.others, bench.journal.entries = list(bench.journal.entries), []
+    bench.journal.intend(resource.ref, step, Side.SOURCE, temporary=True)
+    new = bench.step(KIND, resource, step)  # after a kill: it looks first
+    assert new != old
+    bench.undo([KIND], {resource.ref: resource})
+    bench.journal.entries = bench.journal.others
+    bench.undo([KIND], {resource.ref: resource})
+    gone(lambda: bench.source.get(service, f"{path}/{old}"))
+
+
 def volume(**changes: Any) -> Resource:
     facts = {
         "status": "available",
