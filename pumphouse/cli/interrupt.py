@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from types import FrameType
 from typing import Any, Protocol
 
@@ -45,22 +46,23 @@ def pausing(
     :param resume: the command that carries on afterwards.
     """
     seen = Interrupts()
+    # The one thing that a handler may do whatever it has interrupted, which may hold the screen's lock.
+    asked: SimpleQueue[bool] = SimpleQueue()
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         seen.count += 1
-        if seen.count == 1:
-            control.pause()
-            say("Pausing when the steps under way are done. Press Ctrl-C again to stop at once.")
+        asked.put(True)
+
+    def answer() -> None:
+        if not asked.get():
             return
-        # What was interrupted may hold the screen's lock: nothing here may wait for it without an end.
-        ending = threading.Thread(target=restore, name="pumphouse-restore", daemon=True)
-        ending.start()
-        ending.join(_PATIENCE)
-        if ending.is_alive() and os.isatty(1):
-            os.write(1, _SHOW_CURSOR)
-        text = f"\nStopped at once. What was under way is looked for on resuming: {resume}\n"
-        os.write(2, text.encode(errors="backslashreplace"))
-        control.stop_now()
+        control.pause()
+        say("Pausing when the steps under way are done. Press Ctrl-C again to stop at once.")
+        if asked.get():
+            _stop_at_once(control, restore, resume)
+
+    answering = threading.Thread(target=answer, name="pumphouse-interrupts", daemon=True)
+    answering.start()
 
     def tell() -> None:
         if not seen.count:
@@ -77,3 +79,17 @@ def pausing(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        asked.put(False)
+        answering.join()
+
+
+def _stop_at_once(control: Stoppable, restore: Callable[[], None], resume: str) -> None:
+    """Put the terminal in order, as far as nothing stands in the way of that, and end."""
+    ending = threading.Thread(target=restore, name="pumphouse-restore", daemon=True)
+    ending.start()
+    ending.join(_PATIENCE)
+    if ending.is_alive() and os.isatty(1):
+        os.write(1, _SHOW_CURSOR)
+    text = f"\nStopped at once. What was under way is looked for on resuming: {resume}\n"
+    os.write(2, text.encode(errors="backslashreplace"))
+    control.stop_now()
