@@ -100,6 +100,14 @@ def test_roles_that_a_tenant_inherits_are_told_and_not_given_to_all_of_the_domai
     assert site.plan().nothing_to_do
 
 
+def test_several_that_one_user_inherits_stand_in_nobodys_way(site, heirs):
+    anna, member = heirs.identity.find_user("anna").id, heirs.identity.find_role("member").id
+    heirs.identity.put(f"/OS-INHERIT/domains/default/users/{anna}/roles/{member}/inherited_to_projects")
+    plan = site.plan()
+    assert [one for one in plan.resources if one.action is Action.BLOCKED] == []
+    assert {one.resource.name.partition(":")[0] for one in plan.doing(Action.SKIP)} == {"reader", "member"}
+
+
 def test_they_are_carried_where_every_meta_resource_is_wanted(site, heirs):
     scope = Scope(kind=ScopeKind.TENANT, names=("shop",), strategy=Strategy.ALL)
     plan = site.app.plan(scope, source="source", destination="destination")

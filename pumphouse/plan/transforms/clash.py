@@ -17,7 +17,8 @@ def apply(draft: Draft) -> None:
     """Block all resources that would collide."""
     becoming: dict[Any, list[Node]] = defaultdict(list)
     for node in draft.nodes.values():
-        if draft.policy(node) is Policy.MOVE:
+        # What is left out becomes nothing.
+        if draft.policy(node) is Policy.MOVE and node.action is not Action.SKIP:
             target = _target(draft, node)
             if target is not None:
                 becoming[node.resource.ref.type, target].append(node)
