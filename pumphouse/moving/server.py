@@ -126,7 +126,10 @@ class ServerStep(Step):
         return status if status in states and not busy else PENDING
 
     def restore(self, found: Mapping[str, Any]) -> None:
-        """Bring the source's server back to the state in which it was found. Waits."""
+        """Bring the source's server back to the state in which it was found. Waits.
+
+        Raises ResourceFailed for one that is in a state, such as ERROR, from which it cannot be woken.
+        """
         target = str(found["status"])
         identity = self.item.ref.id
         now = self._settled(identity)
@@ -140,6 +143,13 @@ class ServerStep(Step):
         if now in wake:
             self.act(Side.SOURCE, identity, wake[now])
             now = self._settled(identity, {"ACTIVE"})
+        if now != "ACTIVE":
+            raise errors.ResourceFailed(
+                f"the server is {now} on the source, and was {target} when it was found",
+                resource=str(self.item.resource),
+                cloud=self.context.source.name,
+                next_step="Bring it to ACTIVE there, and take it back again.",
+            )
         if target != "ACTIVE":
             self.act(Side.SOURCE, identity, _REST[target])
             self._settled(identity, _ALIKE.get(target, {target}))

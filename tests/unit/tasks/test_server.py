@@ -265,6 +265,16 @@ def test_the_way_back_after_success_starts_the_source_again(bench, place):
     assert KIND.show(bench.destination, made, project_id=None) is None
 
 
+@pytest.mark.parametrize("action", [{"os-resetState": {"state": "error"}}, {"shelve": None}])
+def test_a_source_that_cannot_be_woken_is_not_called_taken_back(bench, place, action):
+    identity = place.boot()
+    resource = place.read(identity)
+    bench.carry(KIND, resource)
+    bench.source.post(Service.COMPUTE, f"/servers/{identity}/action", action, up_to="2.96")
+    with pytest.raises(errors.ResourceFailed, match=r"is (ERROR|SHELVED\w*) on the source, and was ACTIVE"):
+        bench.undo([KIND], {resource.ref: resource})
+
+
 @pytest.mark.parametrize(
     ("action", "state", "left"),
     [
