@@ -136,7 +136,7 @@ class PasswordStore:
     def write(self, user_id: str, passwords: PasswordRows) -> bool:
         """Replace a user's passwords. False if this Keystone has no local user of that id."""
         rows = [row for row in passwords._rows if self.accepts(algorithm_of(row["password_hash"]))]  # noqa: SLF001 - its own half
-        with self._transaction() as connection:
+        with self._transaction(writes=True) as connection:
             query = sa.select(_LOCAL_USER.c.id).where(_LOCAL_USER.c.user_id == user_id)
             local_id = connection.execute(query).scalar()
             if local_id is None:
@@ -155,16 +155,30 @@ class PasswordStore:
         return self._heads
 
     @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
+    def _transaction(self, *, writes: bool = False) -> Iterator[sa.Connection]:
+        """One with the database.
+
+        :param writes: whether hashes are sent: a database may quote the whole row that it refuses.
+        """
+        connected = False
         try:
             with self._engine.begin() as connection:
+                connected = True
                 yield connection
         except exc.SQLAlchemyError as failure:
-            reason = " ".join(str(getattr(failure, "orig", None) or type(failure).__name__).split())
+            original = getattr(failure, "orig", None)
+            reason = _code(original or failure) if writes and connected else str(original or "")
             raise errors.DatabaseError(
-                f"the Keystone database {self._place}: {reason}",
+                f"the Keystone database {self._place}: {' '.join(reason.split()) or type(failure).__name__}",
                 next_step="Check keystone_database in pumphouse.conf, and that the database can be reached.",
             ) from None
+
+
+def _code(failure: BaseException) -> str:
+    """What kind of failure it is, without a word of the database's: ``NotNullViolation (23502)``."""
+    number = failure.args[0] if failure.args and isinstance(failure.args[0], int) else None
+    code = getattr(failure, "sqlstate", None) or getattr(failure, "sqlite_errorname", None) or number
+    return f"{type(failure).__name__} ({code})" if code else type(failure).__name__
 
 
 def algorithm_of(password_hash: str | None) -> str:

@@ -143,7 +143,7 @@ def test_a_write_that_fails_keeps_the_old_password_and_tells_no_hash(source, des
     destination.run(
         "CREATE TRIGGER refuse BEFORE INSERT ON password BEGIN SELECT RAISE(ABORT, 'read-only'); END"
     )
-    with pytest.raises(errors.DatabaseError, match="read-only") as caught:
+    with pytest.raises(errors.DatabaseError, match="IntegrityError") as caught:
         copy_passwords(source.store, destination.store, {"u": "u"})
     assert "Secret" not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -189,3 +189,18 @@ def test_hidden_parameters_are_what_sqlalchemy_itself_shows(source):
     with pytest.raises(exc.SQLAlchemyError) as caught, source.store._engine.begin() as connection:
         connection.execute(sa.text("SELECT :secret FROM nowhere"), {"secret": "hush"})
     assert "hush" not in str(caught.value)
+
+
+def test_a_refused_row_is_told_without_the_words_of_the_database(source, destination):
+    source.user(1, "u", BCRYPT)
+    destination.user(1, "u", "$2b$12$made")
+    # As PostgreSQL does, which quotes the whole row that breaks a rule.
+    destination.run(
+        "CREATE TRIGGER rule BEFORE INSERT ON password BEGIN"
+        f" SELECT RAISE(ABORT, 'Failing row contains (7, {BCRYPT})'); END"
+    )
+    with pytest.raises(errors.DatabaseError) as caught:
+        copy_passwords(source.store, destination.store, {"u": "u"})
+    assert "Hash" not in str(caught.value)
+    assert "IntegrityError (SQLITE_CONSTRAINT_TRIGGER)" in str(caught.value)
+    assert destination.hashes("u") == ["$2b$12$made"]
