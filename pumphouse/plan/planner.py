@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import networkx as nx
 
+from pumphouse.garbage import kept_from_collecting
 from pumphouse.model import Action, Inventory, Ref, Scope
 from pumphouse.plan.document import Plan, PlannedResource
 from pumphouse.plan.draft import Draft, Node
@@ -19,6 +20,7 @@ Complete = Callable[[Inventory, Collection[Ref]], None]
 """Puts into an inventory what no list tells of some of its resources."""
 
 
+@kept_from_collecting()
 def make_plan(
     scope: Scope,
     *,

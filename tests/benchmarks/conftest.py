@@ -19,8 +19,9 @@ from typing import Any
 
 import pytest
 
+HERE = Path(__file__).parent
 # What drives the engine without a cloud is the unit tests'.
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+sys.path[:0] = [str(HERE), str(HERE.parent / "unit")]
 
 Record = Callable[..., None]
 

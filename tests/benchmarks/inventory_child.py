@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections import Counter
 from typing import Any
 
 import openstack
+import peak_memory
 import requests
 
 from pumphouse import config
@@ -79,10 +79,10 @@ def main() -> None:
     cloud = Clouds(settings=settings).open("source")
     collect(cloud, registry, types=("domain", "project", "flavor"))
     noting = Noting(cloud)
-    before, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    idle, begin = peak_memory.restart(), time.process_time()
     inventory = collect(cloud, registry)
     used = time.process_time() - begin
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    above = peak_memory.peak() - idle
     number, asked = len(inventory), noting.asked
     paths = Counter(path for _, path, _, _ in asked)
     plain = fetch_and_decode(cloud, asked)
@@ -94,7 +94,7 @@ def main() -> None:
             "pages": sum(count for count in paths.values()) - sum("quota" in path for _, path, _, _ in asked),
             "microseconds": used / number * 1e6,
             "ratio": used / plain,
-            "kilobytes": peak / number * 1024 / 1000,
+            "kilobytes": above / number * 2**20 / 1000,
             "sdk": sdk_cost() if "--sdk" in sys.argv else None,
         },
         sys.stdout,

@@ -30,7 +30,8 @@ def test_a_cloud_of_100_000_resources_is_read_by_lists(large_cloud, record):
     record("requests beyond full pages, per project", beyond / first["projects"], "requests", limit=10)
     sdk = first["sdk"]
     record("openstacksdk's own listing, per object", sdk, "µs of CPU", how="2,000 each of three kinds")
-    record("inventory, memory per resource", min(one["kilobytes"] for one in rounds), "kB", limit=3)
+    kilobytes = max(one["kilobytes"] for one in rounds)
+    record("inventory, memory per resource", kilobytes, "kB", limit=3, how="the worst of three")
     best = min(one["microseconds"] for one in rounds)
     record("inventory, CPU per resource", best, "µs of CPU", limit=60, how="the best of three")
     ratio = min(one["ratio"] for one in rounds)
