@@ -181,7 +181,17 @@ def test_a_tenant_takes_little_longer_than_its_longest_chain(tmp_path, start_clo
     )
     record("makespan of 6 servers against the longest chain", few.seconds / few.chain, "times", limit=1.2)
     what = f"makespan of {SERVERS} servers"
-    record(f"{what} against the longest chain", many.seconds / many.chain, "times", how=how)
+    record(
+        f"{what} against the longest chain",
+        many.seconds / many.chain,
+        "times",
+        limit=1.2,
+        how=how,
+        floor=(
+            f"all servers come to the same step at the same moment, and that costs {many.cpu:.1f} s of one "
+            "core in all; the clouds need as much of the others"
+        ),
+    )
     record(
         f"{what}, less the CPU seconds of the process, against the longest chain",
         (many.seconds - many.cpu) / many.chain,
