@@ -13,6 +13,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, ClassVar
 
+from pumphouse import errors
 from pumphouse.transfer import ImageCloud, Lane, Transfer
 
 GROUP = "pumphouse.movers"
@@ -105,8 +106,14 @@ def movers() -> tuple[Mover, ...]:
 
 
 def choose(between: Between) -> Mover:
-    """The preferred one of those that can do it."""
-    return next(one for one in movers() if not one.unfit(between))
+    """The preferred one of those that can do it. Raises BadConfig if none is installed that can."""
+    for one in movers():
+        if not one.unfit(between):
+            return one
+    raise errors.BadConfig(
+        f"no way to move data is installed (entry points {GROUP}): the installation is older than the code",
+        next_step="Install Pumphouse again.",
+    )
 
 
 def named(name: str) -> Mover:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pumphouse import errors
 from pumphouse.moving.movers import Between, Offers, choose, direct_url, movers, named, region_of
 
 ALL = frozenset({"glance-direct", "glance-download", "web-download"})
@@ -54,3 +55,10 @@ def test_one_that_is_not_installed_any_longer_gives_way_to_the_one_that_always_i
 )
 def test_only_an_address_that_is_open_to_all_is_told(image, url):
     assert direct_url(image) == url
+
+
+def test_an_installation_without_any_says_what_to_do(monkeypatch):
+    monkeypatch.setattr("pumphouse.moving.movers.movers", lambda: ())
+    with pytest.raises(errors.BadConfig) as caught:
+        choose(Between(source=Offers(), destination=Offers(), is_open=True))
+    assert caught.value.next_step == "Install Pumphouse again."
