@@ -12,12 +12,12 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from pumphouse import errors
+from pumphouse.service.looking import Looker
 from pumphouse.service.operations import WantedMigration, WantedPlan
 from pumphouse.store.migrations import RequestKey
 from pumphouse.store.operations import OperationKind, OperationRecord
@@ -78,61 +78,24 @@ class _Work:
         return read
 
 
-class Runner:
-    """Does operations, several at once."""
+class Runner(Looker):
+    """Does operations, several at once. Stopped, it gives back what is under way."""
+
+    name = "pumphouse-runner"
 
     def __init__(self, app: Pumphouse, *, every: float = EVERY) -> None:
         self._app = app
         self._store = app.store.operations
         self._owner = Owner.this_process()
-        self._every = every
-        self._lock = threading.Lock()
         self._working: dict[str, tuple[threading.Thread, _Work]] = {}
-        self._stopping = threading.Event()
-        self._look = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="pumphouse-runner", daemon=True)
+        super().__init__(every)
 
-    def start(self) -> None:
-        """Begin to look for what was asked for."""
-        self._thread.start()
+    def _threads(self) -> Iterable[threading.Thread]:
+        return [thread for thread, _ in self._working.values()]
 
-    def look(self) -> None:
-        """Look now: something has just been asked for."""
-        self._look.set()
-
-    def stop(self) -> None:
-        """Begin nothing more, and give back what is under way. Returns at once."""
-        self._stopping.set()
-        self._look.set()
-
-    def close(self) -> None:
-        """Stop, and wait until nothing is under way."""
-        self.stop()
-        if self._thread.ident is not None:
-            self._thread.join()
-        with self._lock:
-            threads = [thread for thread, _ in self._working.values()]
-        for thread in threads:
-            thread.join()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._begin()
-                self._tell()
-            except errors.StoreError as error:
-                LOG.warning("what was asked for cannot be read: %s", error)
-            self._look.wait(self._every)
-            self._look.clear()
+    def _turn(self) -> None:
+        self._begin()
+        self._tell()
 
     def _begin(self) -> None:
         """Begin what nobody is at, as much as there is room for."""

@@ -11,14 +11,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from pumphouse import errors
 from pumphouse.engine.control import Control
 from pumphouse.events import RequestFailed
+from pumphouse.service.looking import Looker
 from pumphouse.store.migrations import MigrationRecord
 
 if TYPE_CHECKING:
@@ -52,67 +53,34 @@ class _Work:
     control: Control
 
 
-class Supervisor:
+class Supervisor(Looker):
     """Carries migrations out, several at once.
 
     :param at_once: how many at most; the others wait, oldest wish first.
     """
 
+    name = "pumphouse-supervisor"
+
     def __init__(self, app: Pumphouse, *, at_once: int, every: float = EVERY) -> None:
         self._app = app
         self._at_once = at_once
-        self._every = every
-        self._lock = threading.Lock()
         self._working: dict[str, _Work] = {}
         self._delays: dict[str, _Delay] = {}
-        self._stopping = threading.Event()
-        self._look = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="pumphouse-supervisor", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look for what is wanted."""
-        self._thread.start()
-
-    def look(self) -> None:
-        """Look now: something has just been wished for."""
-        self._look.set()
+        super().__init__(every)
 
     def stop(self) -> None:
         """Begin nothing more, and let what is under way pause in order. Returns at once."""
-        self._stopping.set()
-        self._look.set()
+        super().stop()
         with self._lock:
             controls = [one.control for one in self._working.values()]
         for control in controls:
             control.pause()
 
-    def close(self) -> None:
-        """Stop, and wait until nothing is under way."""
-        self.stop()
-        if self._thread.ident is not None:
-            self._thread.join()
-        with self._lock:
-            threads = [one.thread for one in self._working.values()]
-        for thread in threads:
-            thread.join()
+    def _threads(self) -> Iterable[threading.Thread]:
+        return [one.thread for one in self._working.values()]
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._begin()
-            except errors.StoreError as error:
-                LOG.warning("what is wanted cannot be read: %s", error)
-            self._look.wait(self._every)
-            self._look.clear()
+    def _turn(self) -> None:
+        self._begin()
 
     def _begin(self) -> None:
         """Begin what is wanted and nobody is at work on, as much as there is room for."""
