@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from abc import abstractmethod
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from pumphouse.cli import progress
 from pumphouse.cli.command import Command
@@ -16,7 +17,7 @@ from pumphouse.cli.running import Running, conclude, expected, status_of, told
 from pumphouse.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pumphouse.events import Event
     from pumphouse.service import Pumphouse
@@ -136,8 +137,8 @@ class Resume(Running):
         return status_of(ended, interrupted=interrupted)
 
 
-class Retry(Running):
-    """Plan again what a migration did not achieve, and do it."""
+class PlanningAgain(Running):
+    """Makes a new plan for a migration, and carries it out."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         return add_id(super().get_parser(prog_name))
@@ -149,35 +150,41 @@ class Retry(Running):
             id = service.migration(parsed_args.id).id
             tally = expected(service.plan_of(id), service.registry)
             tally.total = tally.resources = 0  # only the new plan knows, which the service makes
-            ended, interrupted = self.carry_out(
-                parsed_args, id, tally, lambda **how: service.retry(id, **how)
-            )
+            do = self.use_case(service)
+            ended, interrupted = self.carry_out(parsed_args, id, tally, lambda **how: do(id, **how))
+            self.tell(service, ended, out)
             conclude(self, out, service, ended)
         return status_of(ended, interrupted=interrupted)
 
+    @abstractmethod
+    def use_case(self, service: Pumphouse) -> Callable[..., MigrationRecord]:
+        """What of the service does it."""
 
-class CutOver(Running):
+    def tell(self, service: Pumphouse, ended: MigrationRecord, out: TextIO) -> None:
+        """Print what there is to say before how it ended."""
+
+
+class Retry(PlanningAgain):
+    """Plan again what a migration did not achieve, and do it."""
+
+    def use_case(self, service: Pumphouse) -> Callable[..., MigrationRecord]:
+        """Retry."""
+        return service.retry
+
+
+class CutOver(PlanningAgain):
     """Move the servers of a prepared migration.
 
     And all else that was left. Plans again first: what has changed since it was prepared comes along.
     """
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        return add_id(super().get_parser(prog_name))
+    def use_case(self, service: Pumphouse) -> Callable[..., MigrationRecord]:
+        """Cut over."""
+        return service.cut_over
 
-    def take_action(self, parsed_args: argparse.Namespace) -> int:
-        """Do it; the exit status."""
-        out = self.out(parsed_args)
-        with self.app.service() as service:
-            id = service.migration(parsed_args.id).id
-            tally = expected(service.plan_of(id), service.registry)
-            tally.total = tally.resources = 0  # only the new plan knows, which the service makes
-            ended, interrupted = self.carry_out(
-                parsed_args, id, tally, lambda **how: service.cut_over(id, **how)
-            )
-            told(service, ended, self.console(out), out)
-            conclude(self, out, service, ended)
-        return status_of(ended, interrupted=interrupted)
+    def tell(self, service: Pumphouse, ended: MigrationRecord, out: TextIO) -> None:
+        """The sums, with each server's downtime."""
+        told(service, ended, self.console(out), out)
 
 
 class Rollback(Running):
