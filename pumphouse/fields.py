@@ -27,8 +27,9 @@ class Field:
     Made by :func:`key`, :func:`ref`, :func:`copy`, :func:`secret` and :func:`drop`. ``refs`` maps a path
     inside the value ("" is the value itself) to the type that the id there points to; a list on the way is
     walked. ``since`` is the oldest microversion and ``extension`` the network extension that a cloud must
-    offer for the field; a cloud without it cannot carry the field, and the plan says so. ``advice`` is what
-    to do when the source no longer has what it refers to.
+    offer for the field; a cloud without it cannot carry the field, and the plan says so. ``longest`` is how
+    many characters the services take. ``advice`` is what to do when the source no longer has what it refers
+    to.
     """
 
     name: str
@@ -44,16 +45,18 @@ class Field:
     at_least: bool = False
     default: Any = None
     mapping: str | None = None
+    longest: int | None = None
     why: str = ""
     advice: str = ""
 
 
-def key(name: str, *, mapping: str | None = None) -> Field:
+def key(name: str, *, mapping: str | None = None, longest: int = 255) -> Field:
     """A copied field that is part of the resource's identity on both clouds.
 
     :param mapping: the section of the override file that renames its values.
+    :param longest: how many characters the services take.
     """
-    return Field(name=name, role=Role.COPY, key=True, refs={}, fixed=True, mapping=mapping)
+    return Field(name=name, role=Role.COPY, key=True, refs={}, fixed=True, mapping=mapping, longest=longest)
 
 
 def ref(

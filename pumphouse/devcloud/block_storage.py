@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pumphouse.devcloud.cloud import DevCloud
@@ -142,7 +142,7 @@ def create(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
             "multiattach parameter has been removed. The default behavior is to use multiattach enabled "
             "volume types."
         )
-    check_metadata(want.get("metadata"))
+    check_texts(want)
     _check_sources(cloud, request, want)
     project, user = request.token.project_id or "", request.token.user_id
     row = create_volume(cloud, want, project_id=project, user_id=user)
@@ -245,7 +245,7 @@ def show(cloud: DevCloud, request: ApiRequest, volume_id: str) -> dict[str, Any]
 def update(cloud: DevCloud, request: ApiRequest, volume_id: str) -> dict[str, Any]:
     """Another name, description or metadata."""
     row, want = own(cloud, request, volume_id), request.member("volume")
-    check_metadata(want.get("metadata"))
+    check_texts(want)
     changes = {name: want[name] for name in ("name", "description", "metadata") if name in want}
     touch(cloud, VOLUMES, row, **changes)
     return {"volume": view(cloud, request, row)}
@@ -260,6 +260,13 @@ def delete(cloud: DevCloud, request: ApiRequest, volume_id: str) -> Response:
 
 
 # Metadata, of volumes and of snapshots
+
+
+def check_texts(want: Mapping[str, Any]) -> None:
+    """Name and metadata of a volume or a snapshot."""
+    if len(want.get("name") or "") > 255:
+        raise bad_request("Invalid input for field/attribute name. It is too long.")
+    check_metadata(want.get("metadata"))
 
 
 def check_metadata(metadata: Any) -> None:

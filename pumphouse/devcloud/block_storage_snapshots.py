@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pumphouse.devcloud.block_storage import check_metadata, listing, own, own_snapshot
+from pumphouse.devcloud.block_storage import check_texts, listing, own, own_snapshot
 from pumphouse.devcloud.cloud import DevCloud
 from pumphouse.devcloud.dispatch import ApiRequest
 from pumphouse.devcloud.errors import bad_request, not_found
@@ -46,7 +46,7 @@ def create(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
     want = request.member("snapshot")
     if "volume_id" not in want:
         raise bad_request("Invalid input for field/attribute snapshot. 'volume_id' is a required property")
-    check_metadata(want.get("metadata"))
+    check_texts(want)
     volume = own(cloud, request, want["volume_id"])
     force = str(want.get("force", False)).lower() in ("true", "1")
     if request.at_least(3, 66):

@@ -25,6 +25,7 @@ MEMBERSHIPS = IDENTITY.table(
 
 DEFAULT_DOMAIN = "default"
 _WORDS = {DOMAINS: "domain", PROJECTS: "project", USERS: "user", GROUPS: "group"}
+_LONGEST = {DOMAINS: 64, PROJECTS: 64, GROUPS: 64}
 
 
 def require(cloud: DevCloud, table: str, row_id: str) -> Row:
@@ -81,10 +82,12 @@ def _matches(value: Any, comparison: str, wanted: str) -> bool:
 def check_name(
     cloud: DevCloud, table: str, name: Any, domain_id: str | None, *, but: str | None = None
 ) -> None:
-    """Refuse a name that is empty (400) or taken in the domain (409)."""
+    """Refuse a name that is empty or too long (400), or taken in the domain (409)."""
     if not isinstance(name, str) or not name.strip():
         raise bad_request("'name' is a required property" if name is None else f"{name!r} is too short")
-    word = _WORDS[table]
+    if len(name) > _LONGEST.get(table, 255):
+        raise bad_request(f"{name!r} is too long")
+    word = _WORDS.get(table, table[:-1])
     for row in cloud.table(table).find(name=name):
         if row["id"] != but and row.get("domain_id") == domain_id:
             where = f" at domain ID {domain_id}" if domain_id else ""

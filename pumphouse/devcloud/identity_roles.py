@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pumphouse.devcloud.errors import Fault, bad_request, conflict, not_found
+from pumphouse.devcloud.errors import Fault, not_found
 from pumphouse.devcloud.http import Response
 from pumphouse.devcloud.identity_model import (
     DOMAINS,
@@ -16,6 +16,7 @@ from pumphouse.devcloud.identity_model import (
     ancestors,
     change,
     check_mutable,
+    check_name,
     filtered,
     listing,
     require,
@@ -49,15 +50,7 @@ _TABLES = {"user": USERS, "group": GROUPS, "project": PROJECTS, "domain": DOMAIN
 
 def add_role(cloud: DevCloud, want: dict[str, Any]) -> Row:
     """Make a role of a request's fields."""
-    if "name" not in want:
-        raise bad_request("'name' is a required property")
-    domain_id = want.get("domain_id")
-    for other in cloud.table(ROLES).find(name=want.get("name")):
-        if other["domain_id"] == domain_id:
-            name = want["name"]
-            raise conflict(
-                f"Conflict occurred attempting to store role - Duplicate entry found with name {name}."
-            )
+    check_name(cloud, ROLES, want.get("name"), want.get("domain_id"))
     row = {"domain_id": None, "description": None, "options": {}, **want, "id": cloud.new_hex()}
     return cloud.table(ROLES).add(row)
 

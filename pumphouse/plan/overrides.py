@@ -69,6 +69,8 @@ class Overrides:
                     if one.name in rule.set:
                         _check_value(one, rule.set[one.name], resource)
                 fields.update({name: value for name, value in rule.set.items() if name in names})
+        for one in kind.carried():
+            _check_length(one, fields.get(one.name), resource)
         facts = self._with_checks(resource)
         if fields == resource.fields and facts == resource.facts:
             return resource
@@ -181,3 +183,18 @@ def _check_value(field: Field, value: Any, resource: Resource) -> None:
             f"a rule sets {field.name} of {resource} to {value!r}, which is not {wanted}",
             next_step="Correct the rule in the override file.",
         )
+
+
+def _check_length(field: Field, value: Any, resource: Resource) -> None:
+    """Refuse a text that no service would take, and that is not the source's."""
+    if (
+        field.longest is None
+        or not isinstance(value, str)
+        or len(value) <= field.longest
+        or value == resource.fields.get(field.name)
+    ):
+        return
+    raise errors.BadOverride(
+        f"{field.name} of {resource} would have {len(value)} characters, of {field.longest} at most",
+        next_step="Choose a shorter one in the override file.",
+    )

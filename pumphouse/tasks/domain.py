@@ -17,7 +17,7 @@ class Domain(TaggedKeystoneType):
     scope = ScopeLevel.CLOUD
     path, item, items = "/domains", "domain", "domains"
     fields = (
-        key("name", mapping="domains"),
+        key("name", mapping="domains", longest=64),
         copy("description", default=""),
         copy("enabled", default=True),
         copy("tags", unordered=True, default=[]),

@@ -16,7 +16,7 @@ class Group(ActorType):
     path, item, items = "/groups", "group", "groups"
     fields = (
         ref("domain_id", to="domain", key=True),
-        key("name"),
+        key("name", longest=64),
         copy("description", default=""),
         copy("domain", fixed=True, mapping="domains"),
         drop("id", why="the destination assigns it"),

@@ -21,7 +21,7 @@ class Project(TaggedKeystoneType):
     path, item, items = "/projects", "project", "projects"
     fields = (
         ref("domain_id", to="domain", key=True),
-        key("name", mapping="projects"),
+        key("name", mapping="projects", longest=64),
         ref("parent_id", to="project"),
         copy("description", default=""),
         copy("enabled", default=True),

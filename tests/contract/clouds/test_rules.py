@@ -123,6 +123,22 @@ def test_a_group_has_members(world):
     assert world("DELETE", "identity", path).status == 204
 
 
+@pytest.mark.parametrize(
+    ("kind", "longest"),
+    [
+        *(("project", 64), ("group", 64), ("user", 255), ("role", 255)),
+        *(("flavor", 255), ("server", 255), ("image", 255), ("volume", 255)),
+        *(("network", 255), ("security_group", 255)),
+    ],
+)
+def test_a_name_that_is_too_long_is_refused(world, kind, longest):
+    made = KINDS[kind]
+    answer = world(
+        "POST", made.service, made.path, made.wrapped(made.body(world) | {"name": "x" * (longest + 1)})
+    )
+    assert answer.status == 400
+
+
 def test_project_tags_are_replaced_as_a_whole(world):
     project = world.make("project", tags=["a", "b"])
     answer = world("PUT", "identity", f"/projects/{project['id']}/tags", {"tags": ["c"]})

@@ -262,6 +262,8 @@ OVERRIDES = [
     ("rules: [{type: network, set: {admin_state_up: 1}}]", "which is not true or false"),
     ("rules: [{type: network, set: {name: null}}]", "which is not text. Correct the rule"),
     ("rules: [{type: subnet, set: {dns_nameservers: 192.0.2.1}}]", "which is not a list"),
+    (f"projects: {{shop: {'x' * 65}}}", "would have 65 characters, of 64 at most"),
+    (f"rules: [{{type: network, set: {{name: {'x' * 256}}}}}]", "would have 256 characters, of 255 at most"),
 ]
 
 
