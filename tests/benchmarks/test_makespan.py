@@ -5,28 +5,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import networkx as nx
 import pytest
 import requests
-import yaml
+from sites import open_site
 
-from pumphouse import config
 from pumphouse.events import StepChanged
-from pumphouse.model import Action, Ref, Scope, ScopeKind
+from pumphouse.model import Action, Ref
 from pumphouse.plan.document import Plan
-from pumphouse.service import Pumphouse
 from pumphouse.store.events import EventRecord
 
 SERVERS = int(os.environ.get("PUMPHOUSE_BENCHMARK_SERVERS", "60"))
@@ -70,63 +64,21 @@ class Run:
     marked: int
 
 
-@pytest.fixture
-def start_cloud(tmp_path) -> Iterator[Callable[..., tuple[str, Path]]]:
-    """Starts a cloud in a process of its own; its address and its clouds.yaml."""
-    with ExitStack() as stack:
-
-        def start(name: str, folder: Path, *options: str) -> tuple[str, Path]:
-            file = folder / f"{name}.yaml"
-            command = [
-                sys.executable,
-                "-m",
-                "pumphouse.devcloud",
-                "--cloud",
-                name,
-                "--clouds-yaml",
-                str(file),
-            ]
-            command += ["--directory", str(folder / name), *options]
-            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE))
-            stack.callback(process.terminate)
-            assert process.stdout is not None
-            told = json.loads(process.stdout.readline())
-            return told["clouds"][name]["auth_url"].partition("/identity")[0], file
-
-        yield start
-
-
-def migrate(folder: Path, start_cloud: Callable[..., tuple[str, Path]], servers: int) -> Run:
-    folder.mkdir()
-    (folder / "source.json").write_text(json.dumps(description(servers)))
-    source, here = start_cloud("source", folder, "--fill", f"source={folder / 'source.json'}")
-    destination, there = start_cloud("destination", folder, "--timing", f"build={BUILD}")
-    clouds = yaml.safe_load(here.read_text())["clouds"] | yaml.safe_load(there.read_text())["clouds"]
-    file = folder / "pumphouse.conf"
-    file.write_text(
-        f"[store]\nurl = sqlite:///{folder}/store.db\n[engine]\npoll_interval = 0.5\n"
-        "[clouds]\nrequests_in_flight = 64\nrequests_per_second = 0\n"
-    )
-    path = folder / "clouds.yaml"
-    path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump({"clouds": clouds}))
-    with pytest.MonkeyPatch.context() as environment, ExitStack() as stack:
-        environment.setenv("OS_CLIENT_CONFIG_FILE", str(path))
-        app = stack.enter_context(Pumphouse.open(config.load([file])))
-        scope = Scope(kind=ScopeKind.TENANT, names=("shop",))
-        plan = app.plan(scope, source="source", destination="destination")
-        id = app.start(plan, check_fresh=False).id
-        for url in (source, destination):
+def migrate(folder: Path, servers: int) -> Run:
+    with open_site(folder, description(servers), timings={"build": BUILD}) as site:
+        plan = site.plan()
+        id = site.app.start(plan, check_fresh=False).id
+        for url in (site.source, site.destination):
             delay = {"action": "delay", "seconds": ANSWER, "times": 0}
             requests.post(f"{url}/_devcloud/faults", json=delay, timeout=30).raise_for_status()
-        requests.delete(f"{destination}/_devcloud/counts", timeout=30)
+        requests.delete(f"{site.destination}/_devcloud/counts", timeout=30)
         used = time.process_time()
-        record = app.run(id, jobs=JOBS)
+        record = site.app.run(id, jobs=JOBS)
         used = time.process_time() - used
         assert str(record.state) == "SUCCEEDED", record.reason
-        requests.delete(f"{destination}/_devcloud/faults", timeout=30)
-        counts = requests.get(f"{destination}/_devcloud/counts", timeout=30).json()["requests"]
-        events = list(all_events(app, id))
+        requests.delete(f"{site.destination}/_devcloud/faults", timeout=30)
+        counts = requests.get(f"{site.destination}/_devcloud/counts", timeout=30).json()["requests"]
+        events = list(site.events(id))
         steps = [one.at for one in events if isinstance(one.event(), StepChanged)]
         return Run(
             seconds=(steps[-1] - steps[0]).total_seconds(),
@@ -137,13 +89,6 @@ def migrate(folder: Path, start_cloud: Callable[..., tuple[str, Path]], servers:
             waiting=counts["GET /compute/v2.1/servers/detail"],
             marked=sum(one.ref.type == "port" for one in plan.doing(Action.CREATE)),
         )
-
-
-def all_events(app: Pumphouse, id: str) -> Iterator[EventRecord]:
-    after = 0
-    while page := app.store.events.read(after=after, migration=id):
-        after = page[-1].seq
-        yield from page
 
 
 def longest_chain(events: list[EventRecord], plan: Plan) -> float:
@@ -164,8 +109,8 @@ def longest_chain(events: list[EventRecord], plan: Plan) -> float:
 
 
 @pytest.mark.timeout(1800)
-def test_a_tenant_takes_little_longer_than_its_longest_chain(tmp_path, start_cloud, record):
-    few, many = (migrate(tmp_path / str(count), start_cloud, count) for count in (6, SERVERS))
+def test_a_tenant_takes_little_longer_than_its_longest_chain(tmp_path, record):
+    few, many = (migrate(tmp_path / str(count), count) for count in (6, SERVERS))
     servers = many.writes["POST /compute/v2.1/servers"] / SERVERS
     ports = many.writes["POST /network/v2.0/ports"] / many.marked
     record("requests that create, per server and per port", max(servers, ports), "", limit=1)
