@@ -142,6 +142,13 @@ def shelve_image(cloud: DevCloud, server: Row, *, owner: str) -> None:
     _upload(cloud, server, row)
 
 
+def forget_shelved(cloud: DevCloud, server: Row) -> None:
+    """Remove the image that shelving made: it goes with its server."""
+    kept = cloud.table(image.IMAGES).get(server.pop("shelved_image_id", None))
+    if kept is not None and not kept["protected"]:
+        image.remove_record(cloud, kept)
+
+
 def offload(cloud: DevCloud, server_id: str) -> None:
     """SHELVED_OFFLOADED: the server has no host and no disk any more; it keeps its ports and volumes."""
     row = cloud.table(SERVERS).get(server_id)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pumphouse.devcloud import compute_boot as boot
 from pumphouse.devcloud.compute_history import note
+from pumphouse.devcloud.compute_images import forget_shelved
 from pumphouse.devcloud.compute_model import SERVERS, find_server, flag, only_admin, self_links
 from pumphouse.devcloud.compute_network import group_ids, plug, wanted_interfaces
 from pumphouse.devcloud.compute_quotas import check_quota
@@ -288,5 +289,6 @@ def delete_server(cloud: DevCloud, request: ApiRequest, server_id: str) -> Respo
         raise conflict(f"Instance {server_id} is locked")
     if row["task_state"] != "deleting":
         row["task_state"] = "deleting"
+        forget_shelved(cloud, row)
         cloud.later("delete", lambda: boot.vanish(cloud, server_id))
     return Response(204)

@@ -3,12 +3,14 @@
 ``python tests/openstack [options] [pytest's own arguments]``. Without ``--source`` and ``--destination`` it
 brings up the two clouds of ``bed/``, as they were at first, and takes them down again if they were down. With
 them it uses any two clouds of clouds.yaml, on which it makes throw-away projects and removes them again;
-nobody else may use those clouds meanwhile.
+nobody else may use those clouds meanwhile. With ``--embedded`` it uses two embedded clouds, which shows in a
+few minutes whether the tests themselves are right, and nothing about real clouds.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
@@ -17,6 +19,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pumphouse.devcloud import TIMINGS, DevCloud, clouds_yaml
+from pumphouse.devcloud.fill import fill
 
 HERE = Path(__file__).resolve().parent
 BED = HERE / "bed"
@@ -43,20 +48,30 @@ OF_BED = {
     "destination": Cloud("destination", KEYSTONE.format("127.0.0.12"), "2026.2"),
 }
 
+EMBEDDED = {"source": "203.0.113.0/24", "destination": "198.51.100.0/24"}
+"""The embedded clouds, each with the addresses of its network to the outside."""
+
 
 def bed(action: str, **options: Any) -> int:
     """Do something to the clouds of ``bed/``; the exit status."""
     return subprocess.run([sys.executable, BED, action], check=False, **options).returncode
 
 
-def run(clouds: Mapping[str, Cloud], words: Sequence[str], page: Path | None, **more: str) -> int:
+def run(
+    clouds: Mapping[str, Cloud],
+    words: Sequence[str],
+    page: Path | None = None,
+    *,
+    tests: Sequence[Path] = TESTS,
+    **more: str,
+) -> int:
     """Run the tests, and write the page if they succeed; the exit status."""
     told = {name: one for side, cloud in clouds.items() for name, one in cloud.variables(side).items()}
     told["PUMPHOUSE_TEST_CLOUDS"] = " ".join(cloud.name for cloud in clouds.values())
     with tempfile.TemporaryDirectory() as directory:
         record = str(Path(directory) / "record.json")
         environment = {**os.environ, **told, **more, "PUMPHOUSE_TEST_RECORD": record}
-        command = [sys.executable, "-m", "pytest", "-p", "no:randomly", *map(str, TESTS), *words]
+        command = [sys.executable, "-m", "pytest", "-p", "no:randomly", *map(str, tests), *words]
         status = subprocess.run(command, check=False, env=environment).returncode
         if status == 0 and page:
             subprocess.run([sys.executable, HERE / "write_report.py", record, page], check=True)
@@ -83,6 +98,28 @@ def run_on_bed(words: Sequence[str], page: Path | None) -> int:
             bed("down")
 
 
+def run_on_embedded(words: Sequence[str]) -> int:
+    """The acceptance on two embedded clouds, which end with it; they keep the contract in ``make test``."""
+    with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
+        clouds = {}
+        for name, cidr in EMBEDDED.items():
+            cloud = DevCloud(name, directory=Path(directory) / name, timings=dict.fromkeys(TIMINGS, 0.1))
+            clouds[name] = stack.enter_context(cloud)
+            subnet = {"name": "public", "cidr": cidr, "enable_dhcp": False}
+            fill(cloud, {"networks": [{"name": "public", "router:external": True, "subnets": [subnet]}]})
+        file = Path(directory) / "clouds.yaml"
+        file.touch(mode=0o600)
+        file.write_text(clouds_yaml(clouds))
+        return run(
+            {name: Cloud(name, cloud.keystone_database_url) for name, cloud in clouds.items()},
+            words,
+            tests=(HERE,),
+            OS_CLIENT_CONFIG_FILE=str(file),
+            PUMPHOUSE_TEST_VOLUME_FILE=f"{directory}/{{cloud}}/files/volumes/{{id}}",
+            PUMPHOUSE_TEST_DISK_FILE=f"{directory}/{{cloud}}/files/disks/{{id}}",
+        )
+
+
 def main() -> int:
     """Parse and do."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -91,10 +128,15 @@ def main() -> int:
         parser.add_argument(
             f"--{side}-keystone", metavar="URL", help=f"the database of the {side}'s Keystone"
         )
+    parser.add_argument("--embedded", action="store_true", help="use two embedded clouds")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the documentation's page anew")
     chosen, words = parser.parse_known_args()
     if bool(chosen.source) != bool(chosen.destination):
         parser.error("--source and --destination belong together")
+    if chosen.embedded and (chosen.source or chosen.page):
+        parser.error("--embedded goes with neither --source nor --page")
+    if chosen.embedded:
+        return run_on_embedded(words)
     if not chosen.source:
         return run_on_bed(words, chosen.page)
     clouds = {side: Cloud(getattr(chosen, side), getattr(chosen, f"{side}_keystone")) for side in OF_BED}

@@ -252,6 +252,14 @@ def test_a_shelved_server_comes_back_with_its_disk(conn, cloud, server):
     assert list(conn.image.images(name="web-1-shelved")) == []
 
 
+def test_the_image_of_a_shelved_server_goes_with_it(conn, server):
+    conn.compute.shelve_server(server)
+    wait(conn, server, "SHELVED_OFFLOADED")
+    conn.compute.delete_server(server)
+    conn.compute.wait_for_delete(server, interval=0.05)
+    assert list(conn.image.images(name="web-1-shelved")) == []
+
+
 def test_an_image_of_a_server_needs_its_disk_and_keeps_what_its_own_image_says(conn, server, image):
     """Else what is made of it may not boot: UEFI guests need hw_firmware_type."""
     conn.image.update_image(image.id, hw_firmware_type="uefi", min_ram=48)
