@@ -15,6 +15,7 @@ from pumphouse.model import DiskMode, Inventory, Scope
 from pumphouse.store.evacuations import EvacuationRecord
 from pumphouse.store.events import EventRecord
 from pumphouse.store.migrations import MigrationRecord, Request, RequestKey
+from pumphouse.store.names import PREPARE
 from pumphouse.store.opening import Store, open_store
 from pumphouse.store.plans import PlanRecord
 from pumphouse.store.states import MigrationState
@@ -538,7 +539,7 @@ class Pumphouse:
                 work.roll_back()
             case Wish.VERIFY:
                 work.prove()
-            case Wish.CUTOVER if record.state is MigrationState.PAUSED:
+            case Wish.CUTOVER if record.options.get(PREPARE):
                 work.cut_over(self._planning.again)
             case Wish.RETRY if not (record.state.active or record.state is MigrationState.PAUSED):
                 work.retry(self._planning.again)

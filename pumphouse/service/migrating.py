@@ -326,7 +326,7 @@ class Migrating:
             if plan is not None:
                 record = migrations.set_plan(record.id, plan.id, epoch=epoch, options=options)
                 plans = [plan, *plans]
-            if state is not None:
+            elif state is not None:
                 record = migrations.set_state(record.id, state, epoch=epoch)
             writer = self._writer = EventWriter(self._store.events)
             with writer, Heart(migrations, record.id, epoch, self._control):

@@ -214,37 +214,29 @@ class Migrations:
         with Session(self._database.writer) as session, session.begin():
             row = locked_row(session, find_row(session, id).id)
             _check_epoch(row, epoch)
-            if state is MigrationState.ROLLING_BACK:
-                refuse_if_finalized(row)
-            now = MigrationState(row.state)
-            if (expect is not None and now not in expect) or (now is not state and state not in ALLOWED[now]):
-                raise WrongState(
-                    f"migration {row.id} is {now}, and cannot become {state}",
-                    next_step=f"See it with: pumphouse migration show {row.id}",
-                )
-            if now is not state:
-                if state.active and (row.started_at is None or now.ended):
-                    row.run_started_at = datetime.now(UTC)
-                    row.started_at = row.started_at or row.run_started_at
-                row.ended_at = datetime.now(UTC) if state.ended else None
-            row.state, row.reason = state, reason
-            if state.ended or state is MigrationState.PAUSED:
-                row.wanted = _still_wanted(row, state, by_process=epoch is not None)
-                row.wanted_at = row.wanted_at if row.wanted else None
-                row.request = None  # it has been done, or can be no longer
+            if expect is not None and row.state not in expect:
+                raise _cannot_become(row, state)
+            _enter(row, state, by_process=epoch is not None)
+            row.reason = reason
             return record_of(row)
 
     @retried
     def set_plan(
         self, id: str, plan_id: str, *, epoch: int, options: Mapping[str, Any] | None = None
     ) -> MigrationRecord:
-        """Go on with another plan of the same scope: a retry. Raises Fenced.
+        """Run again with another plan of the same scope: a retry, or a cutover.
+
+        All at once: a process that dies has either not begun, or left what a resume goes on with.
 
         :param options: those that change with it.
+        :raises WrongState: it cannot run from its state.
+        :raises Fenced: another process has taken the migration over.
         """
         with Session(self._database.writer) as session, session.begin():
             row = locked_row(session, find_row(session, id).id)
             _check_epoch(row, epoch)
+            _enter(row, MigrationState.RUNNING, by_process=True)
+            row.reason = ""
             plans = [row.plan_id, *row.options.get(EARLIER_PLANS, ())]
             row.options = {**row.options, **(options or {}), EARLIER_PLANS: plans}
             row.plan_id = plan_id
@@ -416,6 +408,32 @@ def locked_row(session: Session, id: str) -> MigrationRow:
 def _check_epoch(row: MigrationRow | sa.Row[Any], epoch: int | None) -> None:
     if epoch is not None and row.epoch != epoch:
         raise Fenced(f"another process has taken migration {row.id} over ({_owner(row) or 'it has let go'})")
+
+
+def _enter(row: MigrationRow, state: MigrationState, *, by_process: bool) -> None:
+    """Change the state, and what follows from it. Raises WrongState where that is not allowed."""
+    if state is MigrationState.ROLLING_BACK:
+        refuse_if_finalized(row)
+    now = MigrationState(row.state)
+    if now is not state:
+        if state not in ALLOWED[now]:
+            raise _cannot_become(row, state)
+        if state.active and (row.started_at is None or now.ended):
+            row.run_started_at = datetime.now(UTC)
+            row.started_at = row.started_at or row.run_started_at
+        row.ended_at = datetime.now(UTC) if state.ended else None
+    row.state = state
+    if state.ended or state is MigrationState.PAUSED:
+        row.wanted = _still_wanted(row, state, by_process=by_process)
+        row.wanted_at = row.wanted_at if row.wanted else None
+        row.request = None  # it has been done, or can be no longer
+
+
+def _cannot_become(row: MigrationRow, state: MigrationState) -> WrongState:
+    return WrongState(
+        f"migration {row.id} is {row.state}, and cannot become {state}",
+        next_step=f"See it with: pumphouse migration show {row.id}",
+    )
 
 
 def _still_wanted(row: MigrationRow, state: MigrationState, *, by_process: bool) -> str | None:

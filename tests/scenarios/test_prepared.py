@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import openstack
 import pytest
@@ -15,6 +16,7 @@ from pumphouse.engine.control import Control
 from pumphouse.events import StepChanged
 from pumphouse.model import Action, DiskMode
 from pumphouse.store.states import MigrationState, UnitState
+from pumphouse.store.wishes import Wish
 
 
 def prepare(site, **options):
@@ -132,6 +134,30 @@ def test_a_part_that_could_not_be_prepared_is_told_and_tried_again(site):
     again = site.app.retry(record.id)
     assert again.prepared
     assert site.app.cut_over(record.id).state is MigrationState.SUCCEEDED
+
+
+def until(seen, seconds=120):
+    end = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_cutover_that_an_ending_process_has_paused_is_gone_on_with_by_the_next(site):
+    record = prepare(site)
+    site.destination.timings["build"] = 3.0
+    site.app.want(record.id, Wish.CUTOVER)
+    with site.app.supervise(at_once=1):
+        until(lambda: any(one.step == "boot" for one in site.app.steps(record.id) if one.state == "RUNNING"))
+    stopped = site.app.migration(record.id)
+    assert (stopped.state, stopped.wanted) == (MigrationState.PAUSED, Wish.CUTOVER)
+    site.destination.timings["build"] = 0.02
+    with site.app.supervise(at_once=1):
+        until(lambda: site.app.migration(record.id).wanted is None)
+    ended = site.app.migration(record.id)
+    assert (ended.state, ended.reason) == (MigrationState.SUCCEEDED, "")
+    assert site.app.report(record.id).verified
+    assert names(site.destination, "servers") == {"web-1", "web-2", "app-1", "app-2", "db-1"}
 
 
 def test_without_servers_there_is_nothing_to_wait_for(site):

@@ -271,6 +271,26 @@ def test_an_ended_migration_takes_no_request(store, migration) -> None:
         store.migrations.request(migration.id, Request.PAUSE)
 
 
+def test_with_another_plan_it_runs_again_in_the_same_moment(store, migration) -> None:
+    epoch = store.migrations.take(migration.id, ME)
+    store.migrations.set_state(migration.id, MigrationState.RUNNING, epoch=epoch)
+    store.migrations.set_state(migration.id, MigrationState.PAUSED, epoch=epoch, reason="it waits")
+    plan = store.plans.create(source="from", destination="to", scope={}, document={})
+    again = store.migrations.set_plan(migration.id, plan.id, epoch=epoch, options={"prepare": False})
+    assert (again.state, again.reason, again.plan_id) == (MigrationState.RUNNING, "", plan.id)
+    assert again.options["earlier_plans"] == [migration.plan_id]
+    assert again.options["prepare"] is False
+
+
+def test_with_another_plan_nothing_runs_that_may_not(store, migration) -> None:
+    epoch = store.migrations.take(migration.id, ME)
+    store.migrations.set_state(migration.id, MigrationState.RUNNING, epoch=epoch)
+    store.migrations.set_state(migration.id, MigrationState.CANCELLING, epoch=epoch)
+    with pytest.raises(WrongState, match="cannot become RUNNING"):
+        store.migrations.set_plan(migration.id, migration.plan_id, epoch=epoch)
+    assert "earlier_plans" not in store.migrations.get(migration.id).options
+
+
 def test_keeps_summary_and_report(store, migration) -> None:
     assert store.migrations.report(migration.id) is None
     store.migrations.set_summary(migration.id, {"servers": 3})
