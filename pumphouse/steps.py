@@ -126,13 +126,17 @@ class Create(Step):
         finally:
             self.context.claims.release(self.item.ref)
 
+    def made(self, entry: JournalEntry) -> str | None:
+        """The destination's id of what an entry tells of, also if the answer with it was lost."""
+        return entry.made_id or self._find_lost(self._acting_still(entry), entry)
+
     def _undo(self, entry: JournalEntry) -> None:
         kind, context = self.item.kind, self.context
         if "before" in entry.detail:
             self._restore(entry)
             return
         cloud = self._acting_still(entry)
-        made = entry.made_id or self._find_lost(cloud, entry)
+        made = self.made(entry)
         if made and not entry.detail.get("adopted"):
             heir = context.journal.hand_over(entry)
             if heir is not None:

@@ -24,7 +24,7 @@ from pumphouse.moving.carrier import same_data
 from pumphouse.moving.rest import QUIESCE, RESTED, last_request, require_rest, woken
 from pumphouse.moving.root_disk import travels_as
 from pumphouse.resource import Want
-from pumphouse.steps import LEFT_AT, Step, Verify
+from pumphouse.steps import LEFT_AT, Create, Step, Verify
 
 UP_TO = "2.96"
 QUIET = frozenset({"SHUTOFF", "SUSPENDED", "PAUSED", "SHELVED", "SHELVED_OFFLOADED"})
@@ -132,17 +132,17 @@ class ServerStep(Step):
         """
         target = str(found["status"])
         identity = self.item.ref.id
-        now = self._settled(identity)
+        now = self._settled(Side.SOURCE, identity)
         if now == "ACTIVE" and self.here().get("OS-EXT-STS:power_state") in _ASLEEP:
             # Shutting down was cut short after it had called a resting guest active.
             self.act(Side.SOURCE, identity, "os-stop")
-            now = self._settled(identity, {"SHUTOFF"})
+            now = self._settled(Side.SOURCE, identity, {"SHUTOFF"})
         if now == target or now in _ALIKE.get(target, ()):
             return
         wake = {"SUSPENDED": "resume", "PAUSED": "unpause", "SHUTOFF": "os-start"}
         if now in wake:
             self.act(Side.SOURCE, identity, wake[now])
-            now = self._settled(identity, {"ACTIVE"})
+            now = self._settled(Side.SOURCE, identity, {"ACTIVE"})
         if now != "ACTIVE":
             raise errors.ResourceFailed(
                 f"the server is {now} on the source, and was {target} when it was found",
@@ -152,22 +152,22 @@ class ServerStep(Step):
             )
         if target != "ACTIVE":
             self.act(Side.SOURCE, identity, _REST[target])
-            self._settled(identity, _ALIKE.get(target, {target}))
+            self._settled(Side.SOURCE, identity, _ALIKE.get(target, {target}))
 
-    def _settled(self, identity: str, states: set[str] | None = None) -> str:
-        """The state of the source's server once nothing is being done to it."""
+    def _settled(self, side: Side, identity: str, states: set[str] | None = None) -> str:
+        """The state of a server once nothing is being done to it."""
         settings = self.context.settings
         end = time.monotonic() + settings.build_timeout
         while True:
-            body = self.body(Side.SOURCE, identity)
+            body = self.body(side, identity)
             at_rest = body.get("OS-EXT-STS:task_state") is None
-            if at_rest and (states is None or self.reached(Side.SOURCE, body, states) is not PENDING):
+            if at_rest and (states is None or self.reached(side, body, states) is not PENDING):
                 return str(body["status"])
             if time.monotonic() > end:
                 raise errors.WaitTimeout(
                     f"the server is still {body['status']} ({body.get('OS-EXT-STS:task_state')})",
                     resource=str(self.item.resource),
-                    cloud=self.context.source.name,
+                    cloud=self.context.cloud(side).name,
                 )
             time.sleep(min(settings.poll_interval, 1.0))
 
@@ -208,7 +208,30 @@ class Quiesce(ServerStep):
     def undo(self, entry: JournalEntry) -> None:
         """Bring it back; one that was off, and that somebody has started since, is left to run."""
         if entry.detail["status"] != "SHUTOFF" or not woken(self, entry.detail):
+            self._require_alone()
             self.restore(entry.detail)
+
+    def _require_alone(self) -> None:
+        """See that the destination's server is gone or at rest, for both have the same addresses and data.
+
+        One that could not be removed is stopped. Raises ResourceError if it may run all the same.
+        """
+        journal, ref = self.context.journal, self.item.ref
+        for entry in (*journal.open_entries(ref, Create.name), *journal.of_other_runs(ref, Create.name)):
+            try:
+                made = Create(self.context, self.item).made(entry)
+                if made is not None and _may_run(self.body(Side.DESTINATION, made)):
+                    self.act(Side.DESTINATION, made, "os-stop")
+                    self._settled(Side.DESTINATION, made, {"SHUTOFF"})
+            except errors.NotFound:
+                continue
+            except (errors.CloudError, errors.ResourceError) as error:
+                raise errors.ResourceError(
+                    f"it stays at rest, for its counterpart could not be removed and may run: {error}",
+                    resource=str(self.item.resource),
+                    cloud=self.context.source.name,
+                    next_step="Remove or stop the counterpart, and take it back again.",
+                ) from error
 
     def _action(self) -> str:
         """Stop a server whose disks move, whatever the settings say.
@@ -333,6 +356,15 @@ class ShutDown(ServerStep):
 
         Before that, both would run, with the same addresses.
         """
+
+
+def _may_run(server: Mapping[str, Any]) -> bool:
+    """Whether a guest runs, or could in a moment."""
+    if server.get("OS-EXT-STS:task_state") is not None:
+        return True
+    if server["status"] == "ERROR" and not server.get("OS-EXT-SRV-ATTR:host"):
+        return False  # it has never been on a host
+    return server["status"] not in QUIET and server.get("OS-EXT-STS:power_state") not in _ASLEEP
 
 
 def _and_then(wait: Deferred, do: Callable[[], None]) -> Deferred:

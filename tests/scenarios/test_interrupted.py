@@ -415,6 +415,46 @@ def test_a_retry_first_takes_back_what_a_failed_server_has_left(site):
     assert site.plan().nothing_to_do
 
 
+@pytest.mark.parametrize("stops", [True, False])
+@pytest.mark.parametrize("failed", [True, False])
+def test_the_sources_server_rests_while_one_that_cannot_be_removed_runs(site, failed, stops):
+    before = site.states()
+    there, source = openstack.connect(cloud="destination"), openstack.connect(cloud="source")
+    plan = site.plan("web-1", kind=ScopeKind.SERVER)
+
+    def refuse():
+        methods = ["DELETE"] if stops else ["DELETE", "POST"]
+        for method in methods:
+            path = "/compute/*/servers/*"
+            site.destination.faults.add("status", method=method, path=path, code=409, times=0)
+
+    def booted(event):
+        if isinstance(event, StepChanged) and (event.step, event.state) == ("boot", "SUCCESS"):
+            refuse()
+            site.destination.faults.add("status", method="GET", path="/network/v2.0/ports/*", code=400)
+
+    record = site.app.start(plan, check_fresh=False)
+    if failed:
+        ended = site.app.run(record.id, listener=booted)
+        assert ended.state is MigrationState.PARTIAL
+    else:
+        assert site.app.run(record.id).state is MigrationState.SUCCEEDED
+        refuse()
+        ended = site.app.rollback(record.id)
+        assert ended.state is MigrationState.ROLLBACK_INCOMPLETE
+    statuses = [one.compute.find_server("web-1", all_projects=True).status for one in (source, there)]
+    if stops:
+        assert statuses == ["ACTIVE", "SHUTOFF"]
+    else:
+        assert statuses[0] in {"SUSPENDED", "SHUTOFF"}
+        assert statuses[1] == "ACTIVE"
+        assert "stays at rest" in ended.reason
+    site.destination.faults.clear()
+    assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert source.compute.find_server("web-1", all_projects=True).status == "ACTIVE"
+    assert site.states() == before
+
+
 @pytest.mark.slow
 def test_two_runs_of_one_tenant_at_once_are_refused_with_the_first_ones_id(site):
     started = threading.Event()
