@@ -5,6 +5,11 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")"
 home=$1
 
+# One at a time: the second finds what the first installed.
+mkdir -p "$home/venv"
+exec 9>"$home/venv/.lock"
+flock 9
+
 packages=(rabbitmq-server mariadb-server-core mariadb-client-core qemu-utils qemu-system-x86 genisoimage
   libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libvirt-dev pkg-config gcc)
 if ! dpkg-query --show --showformat='${db:Status-Status}\n' "${packages[@]}" 2>/dev/null | grep -c '^installed$' \
@@ -49,7 +54,6 @@ environment() {
 
 zed=$(python 3.10)
 newest=$(python 3.11)
-mkdir -p "$home/venv"
 environment source "$zed" & first=$!
 environment destination "$newest"
 wait $first
