@@ -93,6 +93,9 @@ class Engine:
     )
     poll_interval: float = option(2.0, "How often the state of what is awaited is read.", min=0.01)
     build_timeout: float = option(900.0, "How long a server may take to change its state.", min=1)
+    move_timeout: float = option(
+        7200.0, "How long a server may take to move to another host of its cloud.", min=1
+    )
     volume_timeout: float = option(3600.0, "How long a volume or snapshot may take to be ready.", min=1)
     image_timeout: float = option(7200.0, "How long an image may take to be active.", min=1)
     delete_timeout: float = option(600.0, "How long a resource may take to be gone.", min=1)

@@ -2,7 +2,8 @@
 
 The compute service is disabled first, so that nothing new comes; it is enabled again unless the host is
 empty in the end. What is about to be done to a server is in the store before it is done. So the same command
-goes on after a crash, and confirms no move but its own.
+goes on after a crash, and confirms no move but its own. A move whose end was not seen, because it took too
+long or the cloud could not be asked, is taken over by the host's next evacuation.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from pumphouse import errors
 from pumphouse.cloud_api import Service
 from pumphouse.clouds.cloud import Cloud
-from pumphouse.service.moves import UNDER_WAY, Move, MoveState, Way, plan_of
+from pumphouse.model import Ref
+from pumphouse.moving.server import Quiesce
+from pumphouse.service.moves import OPEN, UNDER_WAY, Move, MoveState, Way, flavor_of, passing, plan_of
 from pumphouse.store.evacuations import EvacuationRecord, EvacuationState
 from pumphouse.store.owner import Owner
 
@@ -58,6 +61,8 @@ class Evacuating:
         self._stop = stop or threading.Event()
         self._moves: dict[str, Move] = {}
         self._begun: dict[str, float] = {}
+        self._since: dict[str, float] = {}
+        """When each came to be as it is."""
         self._store = app.store.evacuations
         self._settings = app.config.engine
 
@@ -70,11 +75,11 @@ class Evacuating:
         :raises pumphouse.errors.PlanBlocked: no other host could take a server, or this one is down.
         """
         self._service()
-        unfinished = self._store.unfinished(self._cloud.name, self._host)
-        known = unfinished.servers if unfinished else {}
+        last = self._store.last(self._cloud.name, self._host)
+        known = last.servers if last else {}
         here = self._here()
-        open_moves = [Move.of(one) for one in known.values() if one["state"] in UNDER_WAY]
-        found = [plan_of(body) for id, body in here.items() if id not in {one.id for one in open_moves}]
+        open_moves = [Move.of(one) for one in known.values() if one["state"] in OPEN]
+        found = [self._plan_of(body) for id, body in here.items() if id not in {one.id for one in open_moves}]
         return sorted([*open_moves, *found], key=lambda one: (one.name, one.id))
 
     def _service(self) -> Mapping[str, Any]:
@@ -119,6 +124,14 @@ class Evacuating:
         )
         return {str(one["id"]): one for one in found}
 
+    def _plan_of(self, body: Mapping[str, Any]) -> Move:
+        advice = ""
+        if body["status"] == "SUSPENDED":
+            held = self._app.store.journal.held(self._cloud.name, Quiesce.name)
+            if migration := held.get(Ref("server", str(body["id"]))):
+                advice = f"migration {migration} has put it to rest: let that end, or roll it back"
+        return plan_of(body, advice=advice)
+
     # -- doing
 
     def run(self) -> EvacuationRecord:
@@ -134,6 +147,7 @@ class Evacuating:
             Owner.this_process(),
             service=str(service["id"]),
             disabled=service["status"] == "enabled",
+            unfinished=OPEN,
         )
         self._moves = {
             id: Move.of(one) for id, one in record.servers.items() if one["state"] != MoveState.STAYS
@@ -145,17 +159,23 @@ class Evacuating:
         except BaseException:
             self._give_back(record)
             raise
-        stays = [one for one in self._moves.values() if one.state in {MoveState.STAYS, MoveState.WAITING}]
-        if not stays:
+        states = [one.state for one in self._moves.values()]
+        stay, late = (
+            sum(one in some for one in states) for some in ({MoveState.STAYS, MoveState.WAITING}, OPEN)
+        )
+        if not stay and not late:
             return self._store.end(record.id, EvacuationState.DONE)
         if record.disabled:
             self._switch(record, "enabled")
         state = EvacuationState.STOPPED if self._stop.is_set() else EvacuationState.FAILED
-        return self._store.end(record.id, state, reason=f"{len(stays)} of {len(self._moves)} servers stay")
+        told = ((stay, "stay"), (late, "did not end their move in time"))
+        reason = "; ".join(f"{count} of {len(states)} servers {what}" for count, what in told if count)
+        return self._store.end(record.id, state, reason=reason)
 
     def _give_back(self, record: EvacuationRecord) -> None:
         """After an error: enable the service, if that can be done. If not, the next run knows of it."""
         try:
+            self._store.keep(record.id, self._kept())
             if record.disabled:
                 self._switch(record, "enabled")
             self._store.end(record.id, EvacuationState.FAILED, reason="it ended with an error")
@@ -178,9 +198,7 @@ class Evacuating:
             if first:
                 self._find_again(here)
                 first = False
-            for id, body in here.items():
-                if id not in self._moves:
-                    self._set(plan_of(body))
+            self._look_again(here)
             for move in [one for one in self._moves.values() if one.state in UNDER_WAY]:
                 self._follow(move, here.get(move.id))
             self._store.keep(record.id, self._kept())
@@ -192,16 +210,26 @@ class Evacuating:
                 return
             time.sleep(self._settings.poll_interval)
 
+    def _look_again(self, here: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take up what is new on the host, has come back, or can be moved by now."""
+        for id, body in here.items():
+            known = self._moves.get(id)
+            if known is None or known.outdated(body):
+                self._set(self._plan_of(body))
+        for move in list(self._moves.values()):
+            if move.state is MoveState.STAYS and not move.to and move.id not in here:
+                self._set(replace(move, state=MoveState.GONE))
+
     def _find_again(self, here: Mapping[str, Mapping[str, Any]]) -> None:
         """What an earlier process meant to move and has not begun to, or has not got through."""
         for move in list(self._moves.values()):
             body = here.get(move.id)
             if move.state is MoveState.WAITING and body is None:
                 del self._moves[move.id]  # somebody else has moved it
-            elif body is not None and not (
-                move.state in UNDER_WAY and body.get("OS-EXT-STS:task_state") is not None
-            ):
-                self._moves[move.id] = plan_of(body)
+            elif body is not None and not (move.state in OPEN and passing(body)):
+                self._moves[move.id] = self._plan_of(body)
+            elif move.state in OPEN:
+                self._moves[move.id] = replace(move, state=MoveState.MOVING, why="")
 
     def _begin_more(self, record: EvacuationRecord, here: Mapping[str, Mapping[str, Any]]) -> None:
         """Move the next servers, as many as may be under way."""
@@ -216,15 +244,16 @@ class Evacuating:
                 continue
             if body is None:
                 self._set(replace(move, state=MoveState.GONE))
-            elif body.get("OS-EXT-STS:task_state"):
-                self._wait_for_rest(move, str(body["OS-EXT-STS:task_state"]))
+            elif task := passing(body):
+                if self._lasts(move) > self._settings.build_timeout:
+                    self._set(replace(move, state=MoveState.STAYS, why=f"it is still {task}"))
             else:
-                self._begin(record, replace(plan_of(body), seconds=None))
+                self._begin(record, self._plan_of(body))
 
-    def _wait_for_rest(self, move: Move, task: str) -> None:
-        begun = self._begun.setdefault(move.id, time.monotonic())
-        if time.monotonic() - begun > self._settings.build_timeout:
-            self._set(replace(move, state=MoveState.STAYS, why=f"it is still {task}"))
+    def _lasts(self, move: Move) -> float:
+        """For how many seconds a server has been as it is."""
+        now = time.monotonic()
+        return now - self._since.setdefault(move.id, now)
 
     def _begin(self, record: EvacuationRecord, move: Move) -> None:
         """Write down that it moves, and have it moved."""
@@ -242,29 +271,38 @@ class Evacuating:
             self._tell(f"{move.name}: {error.message}")  # the next look tells what came of it
 
     def _follow(self, move: Move, body: Mapping[str, Any] | None) -> None:
-        """How a server under way stands; one that is not on the host any longer is asked for by itself."""
+        """How a server under way stands. What the cloud fails to answer is asked again at the next look."""
+        try:
+            now = self._looked_at(move, body)
+        except errors.CloudError as error:
+            now = replace(move, why=error.message)
+            if now != move:
+                self._tell(f"server {move.name}: {error.message}")
+        settings = self._settings
+        limit = settings.move_timeout if move.state is MoveState.MOVING else settings.build_timeout
+        if now.state is move.state and self._lasts(move) > limit:
+            why = f"its move has not ended within {limit:g} s{f': {now.why}' if now.why else ''}"
+            now = replace(now, state=MoveState.LATE, why=why)
+        if now != move:
+            self._set(now)
+
+    def _looked_at(self, move: Move, body: Mapping[str, Any] | None) -> Move:
+        """The move as it is now; a server that is not on the host any longer is asked for by itself."""
         still_here = body is not None
         if body is None:
             try:
                 body = self._cloud.get(Service.COMPUTE, f"/servers/{move.id}", up_to=UP_TO)["server"]
             except errors.NotFound:
-                self._set(replace(move, state=MoveState.GONE))
-                return
-        now = self._after(move, body, still_here=still_here)
-        if now is move:
-            begun = self._begun.setdefault(move.id, time.monotonic())
-            if time.monotonic() - begun > self._settings.build_timeout:
-                limit = f"{self._settings.build_timeout:g} s"
-                now = replace(move, state=MoveState.STAYS, why=f"it is still {body['status']} after {limit}")
-        if now is not move:
-            self._set(now)
+                return replace(move, state=MoveState.GONE)
+        return self._after(move, body, still_here=still_here)
 
     def _after(self, move: Move, body: Mapping[str, Any], *, still_here: bool) -> Move:
         """The move as a server's newest body tells it; the same one if nothing has come of it yet."""
         status, busy = str(body["status"]), body.get("OS-EXT-STS:task_state")
         if status == "ERROR":
             why = str((body.get("fault") or {}).get("message") or "the cloud does not tell why")
-            return replace(move, state=MoveState.STAYS, why=f"it is in error: {why}")
+            to = "" if still_here else str(body.get("OS-EXT-SRV-ATTR:host") or "")
+            return replace(move, state=MoveState.STAYS, to=to, why=f"it is in error: {why}")
         if busy:
             return move
         if still_here:
@@ -273,9 +311,10 @@ class Evacuating:
                 state=MoveState.STAYS,
                 why="the cloud has not moved it: no other host may take it, or the move failed",
             )
-        if status == "VERIFY_RESIZE" and move.way is Way.COLD:
+        ours = move.way is Way.COLD and move.flavor in {"", flavor_of(body)}
+        if status == "VERIFY_RESIZE" and ours:
             if move.state is MoveState.MOVING:
-                with suppress(errors.Conflict):  # an earlier attempt has asked for it
+                with suppress(errors.Conflict, errors.BadRequest):  # an earlier attempt has asked for it
                     self._act(move.id, "confirmResize", None)
                 return replace(move, state=MoveState.CONFIRMING)
             return move
@@ -292,11 +331,14 @@ class Evacuating:
         before = self._moves.get(move.id)
         self._moves[move.id] = move
         if before is None or before.state is not move.state:
+            if before is not None:
+                self._since[move.id] = time.monotonic()
             told = {
                 MoveState.MOVING: f"moves {'alive' if move.way is Way.LIVE else 'cold'}",
                 MoveState.CONFIRMING: "is confirmed",
                 MoveState.MOVED: f"is on {move.to}{f'; {move.why}' if move.why else ''}",
-                MoveState.GONE: "is gone",
+                MoveState.GONE: "has left the host",
+                MoveState.LATE: f"is late: {move.why}",
                 MoveState.STAYS: f"stays: {move.why}",
             }
             if move.state in told:

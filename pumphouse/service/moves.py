@@ -14,6 +14,7 @@ _ADVICE = {
     "RESCUE": "end the rescue",
     "VERIFY_RESIZE": "its owner must confirm or revert the resize",
 }
+_ELSE = "bring it to ACTIVE or SHUTOFF"
 
 
 class Way(StrEnum):
@@ -24,6 +25,10 @@ class Way(StrEnum):
     NONE = ""
 
 
+_PASSING = frozenset(
+    {"BUILD", "HARD_REBOOT", "MIGRATING", "PASSWORD", "REBOOT", "REBUILD", "RESIZE", "REVERT_RESIZE"}
+)
+"""Statuses that end by themselves."""
 WAYS: Mapping[str, Way] = {"ACTIVE": Way.LIVE, "PAUSED": Way.LIVE, "SHUTOFF": Way.COLD}
 """By the status; a server of another one cannot move."""
 
@@ -37,16 +42,24 @@ class MoveState(StrEnum):
     """It is on the other host, and its old place is being given up."""
     MOVED = "MOVED"
     GONE = "GONE"
-    """Somebody removed it meanwhile."""
+    """Somebody has moved or removed it meanwhile."""
+    LATE = "LATE"
+    """It has not ended in time. The next run sees to its end."""
     STAYS = "STAYS"
 
 
 UNDER_WAY = frozenset({MoveState.MOVING, MoveState.CONFIRMING})
+OPEN = UNDER_WAY | {MoveState.LATE}
+"""Those that somebody must see the end of: a cold move that nobody confirms leaves a server in between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """One server: its status when it was found, how it moves, where to, in how many seconds, or why not."""
+    """One server: its status when it was found, how it moves, where to, in how many seconds, or why not.
+
+    One that stays has a ``to`` if it is in error there.
+    ``flavor`` tells a move, which keeps it, from a resize.
+    """
 
     id: str
     name: str
@@ -56,26 +69,46 @@ class Move:
     to: str = ""
     seconds: float | None = None
     why: str = ""
+    flavor: str = ""
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Move:
         """The move that the store keeps."""
         return cls(**{**data, "way": Way(data["way"]), "state": MoveState(data["state"])})
 
+    def outdated(self, body: Mapping[str, Any]) -> bool:
+        """Whether a server on the host is to be planned again: it has come back, or can perhaps move now."""
+        if self.state is MoveState.STAYS:
+            return self.way is Way.NONE and body["status"] != self.was
+        return self.state in {MoveState.MOVED, MoveState.GONE}
 
-def plan_of(body: Mapping[str, Any]) -> Move:
-    """What is to be done with a server as it is."""
+
+def plan_of(body: Mapping[str, Any], *, advice: str = "") -> Move:
+    """What is to be done with a server as it is.
+
+    :param advice: what to do about one that cannot be moved; empty is what goes for its status.
+    """
     status = str(body["status"])
     way = WAYS.get(status, Way.NONE)
-    advice = _ADVICE.get(status, "bring it to ACTIVE or SHUTOFF")
-    busy = body.get("OS-EXT-STS:task_state")
-    if way is Way.NONE and busy:
-        advice = "wait until that is done"
+    stays = way is Way.NONE and not passing(body)
     return Move(
         id=str(body["id"]),
         name=str(body["name"]),
         was=status,
         way=way,
-        state=MoveState.WAITING if way is not Way.NONE else MoveState.STAYS,
-        why="" if way is not Way.NONE else f"its status is {status}: {advice}",
+        state=MoveState.STAYS if stays else MoveState.WAITING,
+        why=f"its status is {status}: {advice or _ADVICE.get(status, _ELSE)}" if stays else "",
+        flavor=flavor_of(body),
     )
+
+
+def passing(body: Mapping[str, Any]) -> str:
+    """What a server is in the middle of; empty for one that is not."""
+    status = str(body["status"])
+    return str(body.get("OS-EXT-STS:task_state") or (status if status in _PASSING else ""))
+
+
+def flavor_of(body: Mapping[str, Any]) -> str:
+    """The name of a server's flavor, or its id where the cloud tells that alone."""
+    flavor = body.get("flavor") or {}
+    return str(flavor.get("original_name") or flavor.get("id") or "")

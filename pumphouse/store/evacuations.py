@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -53,9 +53,19 @@ class Evacuations:
         self._database = database
 
     @retried
-    def begin(self, cloud: str, host: str, owner: Owner, *, service: str, disabled: bool) -> EvacuationRecord:
+    def begin(
+        self,
+        cloud: str,
+        host: str,
+        owner: Owner,
+        *,
+        service: str,
+        disabled: bool,
+        unfinished: Collection[str] = (),
+    ) -> EvacuationRecord:
         """A new evacuation of a host; or the one that a process had begun which has died, as it left it.
 
+        :param unfinished: states of servers that a new one takes over from the last one that has ended.
         :raises MigrationBusy: a living process is at it.
         """
         now = datetime.now(UTC)
@@ -71,6 +81,8 @@ class Evacuations:
         with Session(self._database.writer) as session, session.begin():
             row = session.scalars(query).first()
             if row is None:
+                last = session.scalars(_newest_first(cloud, host)).first()
+                servers = last.servers if last else {}
                 row = EvacuationRow(
                     id=new_id("e"),
                     cloud=cloud,
@@ -78,7 +90,7 @@ class Evacuations:
                     state=EvacuationState.RUNNING,
                     service=service,
                     disabled=disabled,
-                    servers={},
+                    servers={id: one for id, one in servers.items() if one["state"] in unfinished},
                     reason="",
                     created_at=now,
                 )
@@ -115,16 +127,20 @@ class Evacuations:
             return _record(row)
 
     @retried
-    def unfinished(self, cloud: str, host: str) -> EvacuationRecord | None:
-        """The one that has not ended, if there is one."""
-        query = sa.select(EvacuationRow).where(
-            EvacuationRow.cloud == cloud,
-            EvacuationRow.host == host,
-            EvacuationRow.state == EvacuationState.RUNNING,
-        )
+    def last(self, cloud: str, host: str) -> EvacuationRecord | None:
+        """The newest one of a host, if there is one: no other can be unfinished."""
         with Session(self._database.reader) as session:
-            row = session.scalars(query).first()
+            row = session.scalars(_newest_first(cloud, host)).first()
             return None if row is None else _record(row)
+
+
+def _newest_first(cloud: str, host: str) -> sa.Select[EvacuationRow]:
+    return (
+        sa.select(EvacuationRow)
+        .where(EvacuationRow.cloud == cloud, EvacuationRow.host == host)
+        .order_by(EvacuationRow.created_at.desc(), EvacuationRow.id)
+        .limit(1)
+    )
 
 
 def _owner(row: EvacuationRow) -> Owner | None:

@@ -247,6 +247,18 @@ class JournalTable:
             }
 
     @retried
+    def held(self, source: str, step: str) -> dict[Ref, str]:
+        """Which migration away from a cloud has not undone a step, by reference."""
+        query = (
+            sa.select(JournalRow.type, JournalRow.source_id, JournalRow.migration)
+            .join(MigrationRow, MigrationRow.id == JournalRow.migration)
+            .where(MigrationRow.source == source, JournalRow.step == step, JournalRow.state.in_(_OPEN))
+            .order_by(JournalRow.id)
+        )
+        with Session(self._database.reader) as session:
+            return {Ref(type_, id): migration for type_, id, migration in session.execute(query)}
+
+    @retried
     def entries(self, migration: str) -> list[JournalEntry]:
         """All that a migration wrote, oldest first."""
         query = sa.select(JournalRow).where(JournalRow.migration == migration).order_by(JournalRow.id)

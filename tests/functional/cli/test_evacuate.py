@@ -190,6 +190,107 @@ def test_nobody_is_moved_without_a_word(pumphouse, cloud):
     assert "--yes" in ended.stderr
 
 
+def all_have_moved(cloud, before):
+    return hosts(cloud) == {name: ("compute-2", status) for name, (_, status) in before.items()}
+
+
+def test_a_confirmation_that_fails_is_sent_again(pumphouse, cloud):
+    before = hosts(cloud)
+    path = f"*/servers/{identity(cloud, 'off')}/action"
+    cloud.faults.add("status", method="POST", path=path, code=500, after=1, times=1)
+    ended, rows = evacuate(pumphouse)
+    assert ended.returncode == 0, ended
+    assert "server off: " in ended.stderr
+    assert (rows["off"]["State"], rows["off"]["Reason"]) == ("MOVED", "")
+    assert all_have_moved(cloud, before)
+
+
+def test_a_move_that_takes_too_long_is_confirmed_by_the_next_run(pumphouse, cloud, operator):
+    """For ever between two hosts, where its owner cannot start it, it would be else."""
+    before = hosts(cloud)
+    operator.write_text(operator.read_text().replace("[engine]", "[engine]\nmove_timeout = 1"))
+    cloud.timings["resume"] = 4
+    ended, rows = evacuate(pumphouse)
+    assert ended.returncode == 3, ended
+    assert {row["State"] for row in rows.values()} == {"LATE"}
+    assert rows["off"]["Reason"] == "its move has not ended within 1 s"
+    assert "5 of 5 servers did not end their move in time" in ended.stderr
+    assert compute_service(cloud) == ("enabled", None)
+    wait_for(lambda: hosts(cloud)["off"] == ("compute-2", "VERIFY_RESIZE"))
+    wait_for(lambda: HOST not in {host for host, _ in hosts(cloud).values()})
+    ended, rows = evacuate(pumphouse)
+    assert ended.returncode == 0, ended
+    assert rows["off"]["State"] == "MOVED"
+    assert all_have_moved(cloud, before)
+    assert evacuate(pumphouse)[1] == {}  # and nothing is taken over twice
+
+
+def test_moves_are_not_forgotten_when_the_cloud_cannot_be_asked(pumphouse, cloud):
+    before = hosts(cloud)
+    cloud.faults.add("status", method="GET", path="*/servers/detail", code=403, after=2, times=1)
+    ended, _ = evacuate(pumphouse)
+    assert ended.returncode == 2, ended
+    assert compute_service(cloud) == ("enabled", None)
+    wait_for(lambda: hosts(cloud)["off"] == ("compute-2", "VERIFY_RESIZE"))
+    ended, _ = evacuate(pumphouse)
+    assert ended.returncode == 0, ended
+    assert all_have_moved(cloud, before)
+
+
+def test_a_resize_that_came_after_a_forgotten_move_is_the_owners(pumphouse, cloud, operator):
+    operator.write_text(operator.read_text().replace("[engine]", "[engine]\nmove_timeout = 1"))
+    cloud.timings["resume"] = 2
+    assert evacuate(pumphouse)[0].returncode == 3
+    wait_for(lambda: hosts(cloud)["off"] == ("compute-2", "VERIFY_RESIZE"))
+    act(cloud, "off", "confirmResize")
+    wait_for(lambda: hosts(cloud)["off"][1] == "SHUTOFF")
+    row = cloud.table("servers")[identity(cloud, "off")]
+    row |= {"vm_state": "resized", "flavor": {**row["flavor"], "name": "large"}}
+    ended, rows = evacuate(pumphouse)
+    assert ended.returncode == 0, ended
+    assert hosts(cloud)["off"][1] == "VERIFY_RESIZE"
+    assert rows["off"]["Reason"] == "it was SHUTOFF and is VERIFY_RESIZE now"
+
+
+def test_what_will_pass_is_waited_for(pumphouse, cloud):
+    before = hosts(cloud)
+    cloud.timings["power"] = 2
+    act(cloud, "web-1", "reboot", {"type": "SOFT"})
+    assert hosts(cloud)["web-1"] == (HOST, "REBOOT")
+    ended, rows = evacuate(pumphouse)
+    assert ended.returncode == 0, ended
+    assert all_have_moved(cloud, before)
+    assert rows["web-1"]["Way"] == "live"
+
+
+def test_a_server_that_comes_back_moves_again(process, cloud, tmp_path):
+    before = hosts(cloud)
+    cloud.holds.set(3)
+    started = process("evacuate", HOST, "--cloud", "source", "--yes", "--at-once", "1", cwd=tmp_path)
+    cloud.holds.wait_held(60)
+    assert hosts(cloud)["held"][0] == "compute-2"
+    cloud.table("servers").update(identity(cloud, "held"), host=HOST)
+    cloud.holds.release()
+    out, err = started.communicate(timeout=120)
+    assert started.returncode == 0, (out, err)
+    assert all_have_moved(cloud, before)
+
+
+def test_a_migrations_server_at_rest_is_not_to_be_resumed(process, pumphouse, cloud, cloud_pair, tmp_path):
+    cloud_pair.destination.holds.set(1, kind="POST /compute/v2.1/servers")
+    words = ("migrate", "server", "web-1", "--yes", "--progress", "none")
+    started = process(*words, cwd=tmp_path)
+    cloud_pair.destination.holds.wait_held(90)
+    ended, rows = evacuate(pumphouse)
+    cloud_pair.destination.holds.release()
+    started.communicate(timeout=120)
+    assert ended.returncode == 4
+    assert re.fullmatch(
+        r"its status is SUSPENDED: migration m-\w{6} has put it to rest: let that end, or roll it back",
+        rows["web-1"]["Reason"],
+    )
+
+
 @pytest.mark.parametrize("number", [1, 2, 3, 5])
 def test_killed_in_the_middle_it_goes_on(process, pumphouse, cloud, number, tmp_path):
     before = hosts(cloud)
