@@ -62,6 +62,14 @@ class _Group:
     asked: dict[str, float] = field(default_factory=dict)
     read_at: float = float("-inf")
 
+    def forget_before(self, moment: float) -> bool:
+        """Drop what nobody has asked about since; whether nothing is left."""
+        for id, at in list(self.asked.items()):
+            if at < moment:
+                self.asked.pop(id, None)
+                self.known.pop(id, None)
+        return not self.asked
+
 
 class Waiter:
     """The newest known state of what is waited for on one cloud. Threads may share it."""
@@ -104,15 +112,20 @@ class Waiter:
 
     def _group(self, kind: str, project_id: str) -> _Group:
         with self._lock:
-            return self._groups.setdefault((kind, project_id), _Group())
+            if (kind, project_id) not in self._groups:
+                # The waits of other projects may have ended long ago, and this object lives as a server does.
+                old = self._old()
+                for key in [key for key, one in self._groups.items() if one.forget_before(old)]:
+                    del self._groups[key]
+                self._groups[kind, project_id] = _Group()
+            return self._groups[kind, project_id]
+
+    def _old(self) -> float:
+        return self._clock() - _FORGET_AFTER * self._interval
 
     def _read(self, kind: str, project_id: str, group: _Group) -> None:
         """Read anew all that is still waited for: one listing, or a few single requests."""
-        started = self._clock()
-        for id, at in list(group.asked.items()):
-            if started - at > _FORGET_AFTER * self._interval:
-                group.asked.pop(id, None)
-                group.known.pop(id, None)
+        group.forget_before(self._old())
         waited = [id for id, body in list(group.known.items()) if body is not None]
         found = {} if len(waited) <= ALONE else self._all(kind, project_id)
         for id in waited:

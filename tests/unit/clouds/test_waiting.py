@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import threading
 
 import pytest
@@ -37,7 +38,7 @@ class Servers:
         id = request.path.rsplit("/", 1)[1]
         if id not in self.status:
             return Reply(404, {})
-        return Reply(body={"server": {"id": id, "status": self.status[id]}})
+        return Reply(body={"server": {"id": id, "status": self.status[id], "tags": []}})
 
     def listing(self, request):
         found = [{"id": id, "status": status} for id, status in self.status.items()]
@@ -195,3 +196,19 @@ def test_images_have_no_wrapper(server, waiter):
 
 def test_the_waiter_of_a_cloud_is_shared_by_its_projects(cloud):
     assert cloud.within("p2").waiter is cloud.waiter
+
+
+def test_what_was_known_of_ended_waits_does_not_stay_in_memory(servers, waiter, clock):
+    servers.add("long-gone", "new")
+    servers.status["long-gone"] = "OF-LONG-AGO"
+
+    def kept():
+        return [
+            one for one in gc.get_objects() if isinstance(one, dict) and one.get("status") == "OF-LONG-AGO"
+        ]
+
+    waiter.look("server", "long-gone", "p1")
+    assert kept()
+    clock.now += 60
+    waiter.look("server", "new", "p2")
+    assert not kept()
