@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pumphouse.store.migrations import MigrationRecord
     from pumphouse.store.waves import Group, WaveRecord
 
-STATUSES = {"SUCCEEDED": 0, "ROLLED_BACK": 0, "PARTIAL": 3, "PAUSED": 3}
+STATUSES = {"SUCCEEDED": 0, "ROLLED_BACK": 0, "PARTIAL": 3, "PAUSED": 3, "ROLLING_BACK": 3}
 
 
 def _add_id(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -96,6 +96,7 @@ class WaveRunning(Running):
             "PAUSED": ("resume", "rollback"),
             "PARTIAL": ("resume", "rollback"),
             "SUCCEEDED": ("rollback",),
+            "ROLLING_BACK": ("resume",),
         }
         for verb in verbs.get(str(record.state), ()):
             print(f"  {self.app.again('wave', verb, record.id)}", file=self._out)
@@ -164,7 +165,8 @@ class PlanWave(Command):
 class ResumeWave(WaveRunning):
     """Begin a wave that was planned, or go on with one.
 
-    To resume is to give your word to the group that waits for it.
+    To resume is to give your word to the group that waits for it. A wave that was being taken back is taken
+    back further.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -39,7 +40,7 @@ _FAILED_ENDS = frozenset(
 )
 _WAITS = "group {} waits for your word"
 _FAILED = frozenset({UnitState.FAILED, UnitState.SKIPPED})
-_BEGUN = frozenset({WaveState.PLANNED, WaveState.RUNNING, WaveState.PAUSED})
+_UNDER_WAY = frozenset({WaveState.RUNNING, WaveState.ROLLING_BACK})
 
 
 class Work(Protocol):
@@ -125,13 +126,17 @@ class Waving:
     ) -> WaveRecord:
         """Carry out what is left of a wave, group by group, until it ends, or has to wait for somebody.
 
+        One that was being taken back is taken back further.
+
         :param replan: whether what has changed since the wave was planned is moved as it is now.
         :param skip_failed: whether groups that have failed are left so, rather than tried again.
         :raises pumphouse.errors.WrongState: it has ended.
         :raises pumphouse.errors.PlanBlocked: a group's plan is blocked.
         """
         with self._at_work(id) as record:
-            if record.state not in _BEGUN and record.state is not WaveState.PARTIAL:
+            if record.state is WaveState.ROLLING_BACK:
+                return self._take_back(record, operator)
+            if record.state.ended and record.state is not WaveState.PARTIAL:
                 raise errors.WrongState(
                     f"wave {record.id} is {record.state}",
                     next_step=f"See it with: pumphouse wave show {record.id}",
@@ -224,7 +229,7 @@ class Waving:
             if share < record.stop_at:
                 return ""
             told = f": {share:.0%} of its servers failed, and {record.stop_at:.0%} may not"
-        return f"group {group.name} is {migration.state} (migration {migration.id}){told}"
+        return f"{_told(group, migration)}{told}"
 
     def _failed_share(self, migration: MigrationRecord) -> float:
         """Of a migration's units with servers, the share that failed; all, if it has none."""
@@ -237,7 +242,7 @@ class Waving:
         migration = self._app.migration(group.migration_id) if group.migration_id else None
         if migration is None or migration.state is MigrationState.SUCCEEDED:
             return ""
-        return f"group {group.name} is {migration.state} (migration {migration.id})"
+        return _told(group, migration)
 
     def _changed(self, record: WaveRecord, plan: Plan, fresh: Plan) -> list[str]:
         """What has changed since a group was planned, but for what earlier groups of the wave have made."""
@@ -253,35 +258,34 @@ class Waving:
     # -- taking back
 
     def roll_back(self, id: str, operator: Operator) -> WaveRecord:
-        """Take all groups back, the last one first."""
+        """Take all groups back, the last one first, until it ends or is paused."""
         with self._at_work(id) as record:
-            left: list[str] = []
-            for group in reversed(record.groups):
-                if not group.migration_id:
-                    continue
-                migration = self._app.migration(group.migration_id)
-                if migration.state is MigrationState.PLANNED:
-                    self._app.cancel(migration.id)
-                    continue
+            return self._take_back(record, operator)
 
-                def work(
-                    *,
-                    jobs: int | None = None,
-                    listener: Listener | None = None,
-                    control: Control | None = None,
-                    id: str = migration.id,
-                ) -> MigrationRecord:
-                    return self._app.rollback(id, jobs=jobs, listener=listener, control=control)
-
-                try:
-                    ended = operator.carries(group, migration, self._app.plan_of(migration.id), work)
-                except errors.WrongState as error:
-                    left.append(f"group {group.name}: {error.message}")
-                    continue
-                if ended.state is not MigrationState.ROLLED_BACK:
-                    left.append(f"group {group.name} is {ended.state} (migration {ended.id})")
-            state = WaveState.ROLLBACK_INCOMPLETE if left else WaveState.ROLLED_BACK
-            return self._store.change(record.id, state=state, reason="; ".join(left))
+    def _take_back(self, record: WaveRecord, operator: Operator) -> WaveRecord:
+        # Before the first of it is undone: from there on nothing goes forwards again.
+        self._store.change(record.id, state=WaveState.ROLLING_BACK)
+        left: list[str] = []
+        for group in reversed(record.groups):
+            if not group.migration_id:
+                continue
+            migration = self._app.migration(group.migration_id)
+            if migration.state is MigrationState.PLANNED:
+                self._app.cancel(migration.id)
+                continue
+            work = partial(self._app.rollback, migration.id)
+            try:
+                ended = operator.carries(group, migration, self._app.plan_of(migration.id), work)
+            except errors.WrongState as error:
+                left.append(f"group {group.name}: {error.message}")
+                continue
+            if ended.state is MigrationState.ROLLED_BACK:
+                continue
+            left.append(_told(group, ended))
+            if not ended.state.ended:  # it was paused, and what comes before it must not go first
+                return self._store.change(record.id, state=WaveState.ROLLING_BACK, reason=left[-1])
+        state = WaveState.ROLLBACK_INCOMPLETE if left else WaveState.ROLLED_BACK
+        return self._store.change(record.id, state=state, reason="; ".join(left))
 
     # -- around
 
@@ -291,11 +295,10 @@ class Waving:
         try:
             yield record
         except BaseException as error:
-            now = self._store.get(record.id)
-            if now.state is WaveState.RUNNING:
-                self._store.change(
-                    record.id, state=WaveState.PAUSED, reason=str(error) or "it was interrupted"
-                )
+            now = self._store.get(record.id).state
+            if now in _UNDER_WAY:
+                stopped = WaveState.PAUSED if now is WaveState.RUNNING else now
+                self._store.change(record.id, state=stopped, reason=str(error) or "it was interrupted")
             raise
         finally:
             self._store.release(record.id)
@@ -325,6 +328,10 @@ class _Brake:
                 self._control.pause()
         if self._listener is not None:
             self._listener(event)
+
+
+def _told(group: Group, migration: MigrationRecord) -> str:
+    return f"group {group.name} is {migration.state} (migration {migration.id})"
 
 
 def _refuse_twice(name: str, plan: Plan, taken: dict[str, str]) -> None:

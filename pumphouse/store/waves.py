@@ -27,8 +27,20 @@ class WaveState(StrEnum):
     """It waits for somebody's word, or too much has failed."""
     SUCCEEDED = "SUCCEEDED"
     PARTIAL = "PARTIAL"
+    ROLLING_BACK = "ROLLING_BACK"
+    """From its first group on, also where it was stopped: there is no way forwards from here."""
     ROLLED_BACK = "ROLLED_BACK"
     ROLLBACK_INCOMPLETE = "ROLLBACK_INCOMPLETE"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens unless somebody asks for it."""
+        return self not in {
+            WaveState.PLANNED,
+            WaveState.RUNNING,
+            WaveState.PAUSED,
+            WaveState.ROLLING_BACK,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +163,7 @@ class Waves:
             row = session.get_one(WaveRow, id, with_for_update=True)
             if state is not None:
                 row.state, row.reason = state, reason
-                ended = state not in {WaveState.PLANNED, WaveState.RUNNING, WaveState.PAUSED}
-                row.ended_at = datetime.now(UTC) if ended else None
+                row.ended_at = datetime.now(UTC) if state.ended else None
             if groups is not None:
                 row.groups = [asdict(one) for one in groups]
             return _record(row)

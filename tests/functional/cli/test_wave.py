@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -208,6 +211,39 @@ def test_killed_in_the_middle_it_goes_on(process, pumphouse, cloud_pair, tenants
     ended = pumphouse("wave", "resume", "last")
     assert ended.returncode == 0, ended
     assert servers(cloud_pair.destination) == {"lab": 1, "till": 1}
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_roll_back_that_was_cut_short_goes_on_backwards(
+    process, pumphouse, cloud_pair, tenants, write, tmp_path, how
+):
+    """It touches no group before its time, and gives nobody's word."""
+    write(
+        {"name": "a", "tenants": ["lab"]},
+        {"name": "b", "tenants": ["till"]},
+        {"name": "c", "servers": ["web-2"], "start": "ask"},
+    )
+    assert migrate(pumphouse).returncode == 3
+    moved = {"lab": 1, "till": 1}
+    assert servers(cloud_pair.destination) == moved
+    cloud_pair.destination.holds.set(1)
+    words = ("wave", "rollback", "last", "--yes", "--progress", "none")
+    back = process(*words, cwd=tmp_path)
+    cloud_pair.destination.holds.wait_held(90)
+    os.kill(back.pid, how)
+    if how == signal.SIGINT:
+        time.sleep(0.3)
+        cloud_pair.destination.holds.release()
+    out, err = back.communicate(timeout=90)
+    cloud_pair.destination.holds.release()
+    assert state(pumphouse) == "ROLLING_BACK", (out, err)
+    if how == signal.SIGINT:
+        assert back.returncode == 3
+        assert re.search(r"is ROLLING_BACK: group b is PAUSED .*\n  pumphouse wave resume w-\w{6}\n", out)
+    assert servers(cloud_pair.destination)["lab"] == 1
+    ended = pumphouse("wave", "resume", "last")
+    assert ended.returncode == 0, ended
+    assert (state(pumphouse), servers(cloud_pair.destination)) == ("ROLLED_BACK", {})
 
 
 @pytest.mark.parametrize(
