@@ -64,8 +64,6 @@ def _record(cloud: DevCloud, server: Row, name: str, properties: Row, *, owner: 
     """The image belongs to the project that asked for it. Another one, whose server it is, may use it."""
     base = cloud.table(image.IMAGES).get(server["image_id"])
     others = owner != server["project_id"]
-    if others:
-        properties = {**properties, "instance_owner": server["project_id"]}
     made = image.new_record(
         cloud,
         owner=owner,

@@ -76,6 +76,8 @@ _EXTENSIONS = [
     "qinq",
     "qos",
     "qos-default",
+    "quota-check-limit",
+    "quota-check-limit-default",
     "quota_details",
     "quotas",
     "rbac-address-group",

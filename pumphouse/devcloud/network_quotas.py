@@ -93,10 +93,10 @@ def show_details(cloud: DevCloud, request: ApiRequest, project_id: str) -> dict[
 
 @NETWORK.route("PUT", "/quotas/{project_id}", role="admin", policy="update_quota")
 def update_quota(cloud: DevCloud, request: ApiRequest, project_id: str) -> dict[str, Any]:
-    """Set limits; without `force` not checked against what is used, as in the real service."""
+    """Set limits; without `force` none below what is used."""
     wanted = dict(request.member("quota"))
     force = wanted.pop("force", False)
-    check_limit = wanted.pop("check_limit", False)
+    wanted.pop("check_limit", None)
     wanted.pop("tenant_id", None)
     wanted.pop("project_id", None)
     unknown = sorted(set(wanted) - set(DEFAULTS))
@@ -106,8 +106,10 @@ def update_quota(cloud: DevCloud, request: ApiRequest, project_id: str) -> dict[
         if not str(value).lstrip("-").isdigit() or int(value) < -1:
             raise bad_request(f"Invalid input for {resource}. Reason: '{value}' is not a valid limit.")
         in_use = used(cloud, resource, project_id)
-        if check_limit and not force and 0 <= int(value) < in_use:
-            raise bad_request(f"Quota limit of {resource} ({value}) is less than what is in use ({in_use}).")
+        if not force and 0 <= int(value) < in_use:
+            raise bad_request(
+                f"Quota limit {value} for {resource} must be greater than or equal to already used {in_use}"
+            )
     table = cloud.table(QUOTAS)
     row = table.get(project_id) or table.add({"id": project_id, "project_id": project_id, "limits": {}})
     row["limits"].update({resource: int(value) for resource, value in wanted.items()})

@@ -29,6 +29,8 @@ class _Api(NamedTuple):
     used: str
     limits: frozenset[str]
     up_to: str | None = None
+    forced: str | None = None
+    """The extension with which ``force`` sets a limit below what is in use; "" where that is always known."""
 
 
 _COMPUTE = _Api(
@@ -43,6 +45,7 @@ _COMPUTE = _Api(
     | {"server_groups", "server_group_members"},
     # From here on it has no limits of the network or of injected files.
     up_to="2.57",
+    forced="",
 )
 _NETWORK = _Api(
     Service.NETWORK,
@@ -54,6 +57,7 @@ _NETWORK = _Api(
     "used",
     frozenset({"network", "subnet", "subnetpool", "port", "router", "floatingip"})
     | {"security_group", "security_group_rule", "rbac_policy"},
+    forced="quota-check-limit",
 )
 _VOLUME = _Api(
     Service.VOLUME,
@@ -235,7 +239,11 @@ class Quota(ResourceType):
     def _set(self, cloud: CloudAPI, name: str, project_id: str, limits: Mapping[str, int]) -> None:
         api = _APIS[name]
         if limits:
-            cloud.put(api.service, api.path.format(project_id), {api.item: dict(limits)}, up_to=api.up_to)
+            body: dict[str, Any] = dict(limits)
+            if api.forced is not None and (not api.forced or cloud.has_extension(api.forced)):
+                # The plan looks at what is in use; a limit that was below that is to be put back as it was.
+                body["force"] = True
+            cloud.put(api.service, api.path.format(project_id), {api.item: body}, up_to=api.up_to)
 
     def _reset(self, cloud: CloudAPI, name: str, project_id: str) -> bool:
         api = _APIS[name]

@@ -618,8 +618,8 @@ def test_quotas(admin: Client, member: Client) -> None:
         member.put("network", path, {"quota": {"network": 5}})
     with refused(403, "PolicyNotAuthorized"):
         member.get("network", f"/quotas/{admin.project_id}")
-    with refused(400, "less than what is in use"):
-        admin.put("network", path, {"quota": {"network": 0, "check_limit": True}})
+    with refused(400, "must be greater than or equal to already used"):
+        admin.put("network", path, {"quota": {"network": 0}})
     admin.delete("network", path)
     assert member.get("network", path)["quota"]["network"] == 100
 

@@ -872,9 +872,9 @@ def rbac(**change):
     (
         "admin",
         "PUT /quotas/{shop}",
-        {"quota": {"port": 1, "check_limit": True}},
+        {"quota": {"port": 1}},
         400,
-        "is less than what is in use",
+        "must be greater than or equal to already used",
     ),
     ("admin", "DELETE /quotas/{shop}", None, 404, "Quota for tenant {shop} could not be found"),
 )

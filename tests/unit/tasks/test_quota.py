@@ -102,8 +102,8 @@ def test_only_what_differs_is_sent(tenancy, project, monkeypatch):
         for name in ("compute", "network", "block-storage")
     }
     assert sent == [
-        ("compute", {"quota_set": wanted["compute"]}),
-        ("network", {"quota": wanted["network"]}),
+        ("compute", {"quota_set": {**wanted["compute"], "force": True}}),
+        ("network", {"quota": {**wanted["network"], "force": True}}),
         ("block-storage", {"quota_set": wanted["block-storage"]}),
     ]
 
@@ -119,6 +119,23 @@ def test_limits_of_a_project_that_was_there_are_put_back(tenancy, project):
     step = step_named(QUOTA, "create")(tenancy.bench.context, item)
     finish(step)
     assert read(tenancy, Side.DESTINATION, there).fields["compute"]["cores"] == 64
+    step.undo(tenancy.bench.journal.open()[0])
+    assert read(tenancy, Side.DESTINATION, there).fields == before
+
+
+def test_a_limit_below_what_is_in_use_is_put_back_too(tenancy, project):
+    there = tenancy.bench.there("project", project)
+    cloud = tenancy.bench.destination
+    made = cloud.post(Service.NETWORK, "/networks", {"network": {"name": "theirs", "project_id": there}})
+    tenancy.bench.remove_later(Side.DESTINATION, Service.NETWORK, f"/networks/{made['network']['id']}")
+    cloud.put(Service.NETWORK, f"/quotas/{there}", {"quota": {"network": 0, "force": True}})
+    before = read(tenancy, Side.DESTINATION, there).fields
+    resource = read(tenancy, Side.SOURCE, project)
+    item = tenancy.bench.item(
+        QUOTA, resource, action=Action.UPDATE, destination_id=there, changed=("network",)
+    )
+    step = step_named(QUOTA, "create")(tenancy.bench.context, item)
+    finish(step)
     step.undo(tenancy.bench.journal.open()[0])
     assert read(tenancy, Side.DESTINATION, there).fields == before
 
