@@ -187,6 +187,13 @@ class Router(NeutronType):
                 cloud.delete(self.service, f"/ports/{port['id']}")
         return gone
 
+    def unmark(self, cloud: CloudAPI, identity: str) -> None:
+        """Ports that were made for it bear its marker, too. It loses its own last: by that it is found."""
+        for port in _interface_ports(cloud, identity):
+            if self.made_from(port):
+                cloud.put(self.service, f"/ports/{port['id']}", {"port": {"description": ""}})
+        super().unmark(cloud, identity)
+
     def _route(self, cloud: CloudAPI, identity: str, routes: Iterable[Mapping[str, Any]]) -> None:
         cloud.put(self.service, f"{self.path}/{identity}", {self.item: {"routes": list(routes)}})
 

@@ -116,6 +116,20 @@ def test_the_interfaces_of_a_router_are_in_no_security_group(tenancy, networks, 
     assert [one["security_groups"] for one in ports] == [[]] * 3
 
 
+def test_without_its_marker_its_ports_have_none_either(tenancy, networks, router):
+    made = tenancy.carry("router", router)
+    cloud = tenancy.bench.destination
+
+    def told():
+        ports = cloud.list(Service.NETWORK, "/ports", "ports", params={"device_id": made})
+        return {f"{port['description']}{port['tags']}" for port in ports}
+
+    assert f"pumphouse-source={router}[]" in told()
+    ROUTER.unmark(cloud, made)
+    assert told() == {"[]"}
+    assert tenancy.get(f"/routers/{made}")["tags"] == []
+
+
 def test_what_a_router_loses_is_told(tenancy, router):
     resource = tenancy.resource("router", router)
     (problem,) = ROUTER.refuse(resource, tenancy.seen)
