@@ -20,6 +20,8 @@ _SHOW_CURSOR = b"\x1b[?25h"
 class Stoppable(Protocol):
     """What is asked to stop."""
 
+    why: str
+
     def pause(self) -> None: ...
     def on_stop(self, listener: Callable[[], None]) -> None: ...
     def stop_now(self) -> None:
@@ -39,7 +41,7 @@ def pausing(
 ) -> Iterator[Interrupts]:
     """Handle signals while the body runs. SIGTERM and a closed terminal are as good as Ctrl-C.
 
-    A stop that another process asked for is told too.
+    A stop that another process asked for, or that has another reason, is told too.
 
     :param say: shows a line.
     :param restore: puts the terminal in order before the process ends at once.
@@ -66,7 +68,8 @@ def pausing(
 
     def tell() -> None:
         if not seen.count:
-            say("Another process asked for a stop: stopping when the steps under way are done.")
+            why = control.why or "Another process asked for a stop"
+            say(f"{why}: stopping when the steps under way are done.")
 
     control.on_stop(tell)
     before: dict[signal.Signals, Any] = {}

@@ -18,11 +18,15 @@ class Control:
     def __init__(self) -> None:
         self.stop = threading.Event()
         self.request: Request | None = None
+        self.why = ""
+        """Why it is to stop, where nobody has asked for that."""
         self._listeners: list[Callable[[], None]] = []
         self._lock = threading.RLock()
 
-    def pause(self) -> None:
+    def pause(self, why: str = "") -> None:
         """Stop in order: what runs ends by itself, waits are cut short, the rest is kept for a resume."""
+        if not self.stop.is_set():
+            self.why = why
         self._ask(Request.PAUSE)
 
     def cancel(self) -> None:

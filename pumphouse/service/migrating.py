@@ -174,7 +174,7 @@ class Migrating:
             self._enter(place, MigrationState.CANCELLING)
             return self._cancelled(place)
         if self._control.stop.is_set():
-            return self._end(place, MigrationState.PAUSED)
+            return self._end(place, MigrationState.PAUSED, self._control.why)
         # From here on it ends: a request to stop must not leave grants behind.
         left = Rollback(place, control=Control(), jobs=self._jobs).temporary() + self._stuck(place.plan)
         if run.later:

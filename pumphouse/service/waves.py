@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pumphouse import errors
+from pumphouse.context import JournalState
 from pumphouse.engine.control import Control
 from pumphouse.events import Event, Listener, UnitChanged
-from pumphouse.model import Action
+from pumphouse.flow.units import divide
+from pumphouse.model import Action, Ref
 from pumphouse.plan.document import Plan, changes
+from pumphouse.registry import Registry
+from pumphouse.report.model import Report
 from pumphouse.service import reading, wavefile
 from pumphouse.store.migrations import MigrationRecord
 from pumphouse.store.owner import Owner
@@ -25,8 +29,6 @@ from pumphouse.store.waves import Group, WaveRecord, WaveState
 if TYPE_CHECKING:
     from pumphouse.service.app import Pumphouse
 
-SERVER = "server:"
-"""What the name of a server's unit begins with."""
 _LOOK_EVERY = 5.0
 """Seconds between two looks at the clock."""
 _TO_GO_ON = frozenset({MigrationState.PLANNED, MigrationState.RUNNING, MigrationState.PAUSED})
@@ -144,15 +146,15 @@ class Waving:
             for plan in self.plans(record):
                 plan.require_unblocked(see_all=f"pumphouse wave show {record.id}")
             self._store.change(record.id, state=WaveState.RUNNING)
-            failures = ""
+            failures: list[str] = []
             for number, _ in enumerate(record.groups):
                 why = self._may_begin(record.id, number, operator, stop)
                 why = why or self._group(record.id, number, operator, replan=replan, skip_failed=skip_failed)
                 if why:
                     return self._store.change(record.id, state=WaveState.PAUSED, reason=why)
-                failures = failures or self._failures(record.id, number)
+                failures += self._failures(record.id, number)
             state = WaveState.PARTIAL if failures else WaveState.SUCCEEDED
-            return self._store.change(record.id, state=state, reason=failures)
+            return self._store.change(record.id, state=state, reason="; ".join(failures))
 
     def _may_begin(self, id: str, number: int, operator: Operator, stop: threading.Event) -> str:
         """Wait for a group's time or word; why it may not begin."""
@@ -200,49 +202,76 @@ class Waving:
             self._change(id, number, group)
         elif migration.state in _FAILED_ENDS and skip_failed:
             return ""
-        if migration.state in _TO_GO_ON | _FAILED_ENDS:
-            plan = self._app.plan_of(migration.id)
-            migration = operator.carries(group, migration, plan, self._work(migration, plan, record.stop_at))
+        again = migration.state in _FAILED_ENDS
+        if migration.state in _TO_GO_ON:
+            before = self._failed_units(migration)
+            migration = operator.carries(group, migration, *self._work(migration, record.stop_at))
+            # A resume has not tried again what had failed before the pause.
+            again = bool(before) and migration.state in _FAILED_ENDS
+            if again and skip_failed and self._failed_units(migration) <= before:
+                return ""
+        if again and not skip_failed:
+            migration = operator.carries(group, migration, *self._work(migration, record.stop_at))
         return self._verdict(record, group, migration)
 
-    def _work(self, migration: MigrationRecord, plan: Plan, stop_at: float | None) -> Work:
-        """Run, resume or retry a migration, and have it paused when too many of its servers fail."""
+    def _work(self, migration: MigrationRecord, stop_at: float | None) -> tuple[Plan, Work]:
+        """A migration's plan, and its run, resume or retry, which pauses when too many servers fail."""
+        plan = self._app.plan_of(migration.id)
+        failed = set() if migration.state in _FAILED_ENDS else self._failed_units(migration)
 
         def work(
             *, jobs: int | None = None, listener: Listener | None = None, control: Control | None = None
         ) -> MigrationRecord:
             control = control or Control()
-            brake = _Brake(plan, stop_at, control, listener)
+            brake = _Brake(_Servers(plan, self._app.registry), failed, stop_at, control, listener)
             if migration.state in _FAILED_ENDS:
                 return self._app.retry(migration.id, jobs=jobs, listener=brake, control=control)
             return self._app.resume(migration.id, jobs=jobs, listener=brake, control=control)
 
-        return work
+        return plan, work
 
     def _verdict(self, record: WaveRecord, group: Group, migration: MigrationRecord) -> str:
         """Why the wave must stop after a group."""
         if migration.state is MigrationState.SUCCEEDED:
             return ""
-        told = f": {migration.reason}" if migration.reason else ""
+        why = migration.reason
         if migration.state is MigrationState.PARTIAL and record.stop_at is not None:
-            share = self._failed_share(migration)
-            if share < record.stop_at:
+            servers = _Servers(self._app.plan_of(migration.id), self._app.registry)
+            failed = self._failed_units(migration)
+            why = servers.too_many(failed, record.stop_at) or self._besides(migration, servers, failed)
+            if not why:
                 return ""
-            told = f": {share:.0%} of its servers failed, and {record.stop_at:.0%} may not"
-        return f"{_told(group, migration)}{told}"
+        return f"{_told(group, migration)}{f': {why}' if why else ''}"
 
-    def _failed_share(self, migration: MigrationRecord) -> float:
-        """Of a migration's units with servers, the share that failed; all, if it has none."""
-        units = [one for one in self._app.units(migration.id) if one.name.startswith(SERVER)]
-        failed = sum(one.state in _FAILED for one in units)
-        return failed / len(units) if units else 1.0
+    def _failed_units(self, migration: MigrationRecord) -> set[str]:
+        return {one.name for one in self._app.units(migration.id) if one.state in _FAILED}
 
-    def _failures(self, id: str, number: int) -> str:
+    def _besides(self, migration: MigrationRecord, servers: _Servers, failed: set[str]) -> str:
+        """What went wrong besides servers that failed and were taken back; empty if nothing did."""
+        for unit in self._app.units(migration.id):
+            if unit.state is UnitState.FAILED and not servers.units.get(unit.name):
+                return f"{unit.kind}: {unit.reason}"
+        entries = self._app.store.journal.open_entries(migration.id)
+        left = [entry for entry in entries if entry.state is JournalState.LEFT]
+        if left:
+            return f"{len(left)} could not be taken back, such as {left[0].ref} on {left[0].side}"
+        made = self._app.store.migrations.report(migration.id)
+        report = Report.from_dict(made) if made else None
+        if report is None or (migration.run_started_at and report.made_at < migration.run_started_at):
+            return "it could not be proved"
+        explained = servers.refs(failed)
+        wrong = [one for one in report.wrong() if one.ref not in explained]
+        if wrong:
+            first = f"{wrong[0].ref.type} {wrong[0].name}"
+            return f"{len(wrong)} resources are not as they should be, such as {first}"
+        return ""
+
+    def _failures(self, id: str, number: int) -> list[str]:
         group = self._store.get(id).groups[number]
         migration = self._app.migration(group.migration_id) if group.migration_id else None
         if migration is None or migration.state is MigrationState.SUCCEEDED:
-            return ""
-        return _told(group, migration)
+            return []
+        return [_told(group, migration)]
 
     def _changed(self, record: WaveRecord, plan: Plan, fresh: Plan) -> list[str]:
         """What has changed since a group was planned, but for what earlier groups of the wave have made."""
@@ -309,23 +338,56 @@ class Waving:
         self._store.change(id, groups=groups)
 
 
+class _Servers:
+    """The servers of a group: how many each unit makes, and how many there are."""
+
+    def __init__(self, plan: Plan, registry: Registry) -> None:
+        divided, _ = divide(plan, registry)
+        self._refs = {name: frozenset(unit.refs) for name, unit in divided.items()}
+        made = {one.ref for one in plan.doing(Action.CREATE) if one.ref.type == "server"}
+        self.units = {name: len(refs & made) for name, refs in self._refs.items()}
+        # When a group is tried again, those that were moved before are its servers still.
+        self._all = sum(
+            one.ref.type == "server" for one in plan.doing(Action.CREATE, Action.UPDATE, Action.REUSE)
+        )
+
+    def refs(self, units: Iterable[str]) -> frozenset[Ref]:
+        """The resources of some units."""
+        return frozenset().union(*(self._refs.get(name, ()) for name in units))
+
+    def too_many(self, failed: Iterable[str], stop_at: float) -> str:
+        """Whether too many servers are in units that failed, in words; empty if not."""
+        count = sum(self.units.get(name, 0) for name in failed)
+        if not count or count < stop_at * self._all:
+            return ""
+        return f"{count} of {self._all} servers failed, and {stop_at:.0%} may not"
+
+
 class _Brake:
-    """A listener that has a migration paused when too many of its servers fail, and passes all events on."""
+    """A listener that has a migration paused when too many of its servers fail, and passes all events on.
+
+    :param failed: the units that had failed before.
+    """
 
     def __init__(
-        self, plan: Plan, stop_at: float | None, control: Control, listener: Listener | None
+        self,
+        servers: _Servers,
+        failed: set[str],
+        stop_at: float | None,
+        control: Control,
+        listener: Listener | None,
     ) -> None:
-        self._servers = sum(one.ref.type == "server" for one in plan.doing(Action.CREATE))
+        self._servers = servers
+        self._failed = set(failed)
         self._stop_at = stop_at
         self._control = control
         self._listener = listener
-        self._failed = 0
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, UnitChanged) and event.unit.startswith(SERVER):
-            self._failed += event.state == UnitState.FAILED
-            if self._stop_at is not None and self._failed and self._failed >= self._stop_at * self._servers:
-                self._control.pause()
+        if self._stop_at is not None and isinstance(event, UnitChanged) and event.state in _FAILED:
+            self._failed.add(event.unit)
+            if why := self._servers.too_many(self._failed, self._stop_at):
+                self._control.pause(why)
         if self._listener is not None:
             self._listener(event)
 

@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from .conftest import admin
+from pumphouse.devcloud.client import Client
+
+from .conftest import PASSWORD, admin
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -144,6 +146,24 @@ def test_fewer_failures_than_the_rate_do_not_stop_it(pumphouse, cloud_pair, tena
     assert state(pumphouse) == "PARTIAL"
 
 
+@pytest.mark.parametrize("wrong", ["left", "volume"])
+def test_other_failures_than_servers_stop_it_whatever_the_rate(pumphouse, cloud_pair, tenants, write, wrong):
+    faults = cloud_pair.destination.faults
+    if wrong == "left":
+        faults.add("server_error", path="web-1")
+        faults.add("status", method="DELETE", path="*/servers/*", code=409, times=0)
+    else:
+        with Client(cloud_pair.source.url, username="ann-shop", password=PASSWORD, project="shop") as ann:
+            ann.post("volume", "/volumes", {"volume": {"name": "data", "size": 1}})
+        faults.add("status", method="POST", path="*/volumes", code=413)
+    write({"name": "a", "tenants": ["shop"]}, {"name": "b", "tenants": ["till"]}, stop_at=100)
+    ended = migrate(pumphouse)
+    assert ended.returncode == 3, ended
+    told = {"left": "could not be taken back, such as server:", "volume": "volume data: "}[wrong]
+    assert re.search(rf"is PAUSED: group a is PARTIAL \(migration m-\w{{6}}\): .*{told}", ended.stdout)
+    assert "till" not in servers(cloud_pair.destination)
+
+
 def test_too_many_failures_stop_it_in_the_middle(pumphouse, cloud_pair, tenants, write):
     cloud_pair.destination.faults.add("server_error", path="web-*", times=0)
     write(
@@ -159,6 +179,33 @@ def test_too_many_failures_stop_it_in_the_middle(pumphouse, cloud_pair, tenants,
     with admin(cloud_pair.source) as client:
         found = client.get("compute", "/servers/detail?all_tenants=1")["servers"]
     assert {one["status"] for one in found} == {"ACTIVE"}
+    why = "1 of 3 servers failed, and 30% may not"
+    assert f"{why}: stopping when the steps under way are done." in ended.stdout
+    assert re.search(rf"is PAUSED: group a is PAUSED \(migration m-\w{{6}}\): {why}\n", ended.stdout)
+
+
+def test_a_group_that_was_stopped_in_the_middle_is_tried_again(pumphouse, cloud_pair, tenants, write):
+    cloud_pair.destination.faults.add("server_error", path="web-*", times=1)
+    write(
+        {"name": "a", "tenants": ["shop"]}, {"name": "b", "tenants": ["till"]}, stop_at=30, servers_at_once=1
+    )
+    assert migrate(pumphouse).returncode == 3
+    assert servers(cloud_pair.destination) == {}
+    ended = pumphouse("wave", "resume", "last")
+    assert ended.returncode == 0, ended
+    assert servers(cloud_pair.destination) == {"shop": 3, "till": 1}
+
+
+def test_what_stopped_a_group_in_the_middle_may_be_left(pumphouse, cloud_pair, tenants, write):
+    cloud_pair.destination.faults.add("server_error", path="web-*", times=1)
+    write(
+        {"name": "a", "tenants": ["shop"]}, {"name": "b", "tenants": ["till"]}, stop_at=30, servers_at_once=1
+    )
+    assert migrate(pumphouse).returncode == 3
+    ended = pumphouse("wave", "resume", "last", "--skip-failed")
+    assert ended.returncode == 3, ended
+    assert servers(cloud_pair.destination) == {"shop": 2, "till": 1}
+    assert state(pumphouse) == "PARTIAL"
 
 
 def test_only_so_many_servers_are_down_at_once(pumphouse, cloud_pair, tenants, write):
