@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from pumphouse import errors
 from pumphouse.cloud_api import Service
 from pumphouse.clouds.cloud import Cloud
+from pumphouse.engine.control import Control
+from pumphouse.engine.heart import Heart
 from pumphouse.model import Ref
 from pumphouse.moving.server import Quiesce
 from pumphouse.service.moves import OPEN, UNDER_WAY, Move, MoveState, Way, flavor_of, passing, plan_of
@@ -155,7 +157,10 @@ class Evacuating:
         try:
             if record.disabled:
                 self._switch(record, "disabled", f"pumphouse evacuates it ({record.id})")
-            self._empty(record)
+            with Heart(self._store, record.id, record.epoch, Control(), what="evacuation"):
+                self._empty(record)
+        except errors.Fenced:
+            raise  # what follows is the other process's
         except BaseException:
             self._give_back(record)
             raise
@@ -164,21 +169,23 @@ class Evacuating:
             sum(one in some for one in states) for some in ({MoveState.STAYS, MoveState.WAITING}, OPEN)
         )
         if not stay and not late:
-            return self._store.end(record.id, EvacuationState.DONE)
+            return self._store.end(record.id, EvacuationState.DONE, epoch=record.epoch)
         if record.disabled:
             self._switch(record, "enabled")
         state = EvacuationState.STOPPED if self._stop.is_set() else EvacuationState.FAILED
         told = ((stay, "stay"), (late, "did not end their move in time"))
         reason = "; ".join(f"{count} of {len(states)} servers {what}" for count, what in told if count)
-        return self._store.end(record.id, state, reason=reason)
+        return self._store.end(record.id, state, epoch=record.epoch, reason=reason)
 
     def _give_back(self, record: EvacuationRecord) -> None:
         """After an error: enable the service, if that can be done. If not, the next run knows of it."""
         try:
-            self._store.keep(record.id, self._kept())
+            self._store.keep(record.id, self._kept(), epoch=record.epoch)
             if record.disabled:
                 self._switch(record, "enabled")
-            self._store.end(record.id, EvacuationState.FAILED, reason="it ended with an error")
+            self._store.end(
+                record.id, EvacuationState.FAILED, epoch=record.epoch, reason="it ended with an error"
+            )
         except errors.PumphouseError as error:
             self._tell(
                 f"The compute service of {self._host} may still be disabled: {error}. "
@@ -201,12 +208,12 @@ class Evacuating:
             self._look_again(here)
             for move in [one for one in self._moves.values() if one.state in UNDER_WAY]:
                 self._follow(move, here.get(move.id))
-            self._store.keep(record.id, self._kept())
+            self._store.keep(record.id, self._kept(), epoch=record.epoch)
             self._begin_more(record, here)
             under_way = any(one.state in UNDER_WAY for one in self._moves.values())
             waiting = any(one.state is MoveState.WAITING for one in self._moves.values())
             if not under_way and (not waiting or self._stop.is_set()):
-                self._store.keep(record.id, self._kept())
+                self._store.keep(record.id, self._kept(), epoch=record.epoch)
                 return
             time.sleep(self._settings.poll_interval)
 
@@ -262,7 +269,7 @@ class Evacuating:
             return
         self._begun[move.id] = time.monotonic()
         self._set(replace(move, state=MoveState.MOVING))
-        self._store.keep(record.id, self._kept())
+        self._store.keep(record.id, self._kept(), epoch=record.epoch)
         try:
             self._act(move.id, *_action(self._cloud, move.way))
         except errors.REFUSALS as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from pumphouse import errors
 from pumphouse.context import JournalState
 from pumphouse.engine.control import Control
+from pumphouse.engine.heart import Heart
 from pumphouse.events import Event, Listener, UnitChanged
 from pumphouse.flow.units import divide
 from pumphouse.model import Action, Ref
@@ -118,10 +119,7 @@ class Waving:
 
     def allow(self, id: str) -> None:
         """Give the word to the group that the wave waits with, if it waits for that."""
-        record = self._store.get(id)
-        for number, group in enumerate(record.groups):
-            if record.state is WaveState.PAUSED and record.reason == _WAITS.format(group.name):
-                self._change(record.id, number, replace(group, allowed=True))
+        self._store.allow(id, lambda group: _WAITS.format(group.name))
 
     def run(
         self, id: str, operator: Operator, *, replan: bool, skip_failed: bool, stop: threading.Event
@@ -135,9 +133,9 @@ class Waving:
         :raises pumphouse.errors.WrongState: it has ended.
         :raises pumphouse.errors.PlanBlocked: a group's plan is blocked.
         """
-        with self._at_work(id) as record:
+        with self._at_work(id, operator) as (record, leading):
             if record.state is WaveState.ROLLING_BACK:
-                return self._take_back(record, operator)
+                return self._take_back(record, leading)
             if record.state.ended and record.state is not WaveState.PARTIAL:
                 raise errors.WrongState(
                     f"wave {record.id} is {record.state}",
@@ -145,21 +143,22 @@ class Waving:
                 )
             for plan in self.plans(record):
                 plan.require_unblocked(see_all=f"pumphouse wave show {record.id}")
-            self._store.change(record.id, state=WaveState.RUNNING)
+            self._store.change(record.id, state=WaveState.RUNNING, epoch=record.epoch)
             failures: list[str] = []
             for number, _ in enumerate(record.groups):
-                why = self._may_begin(record.id, number, operator, stop)
-                why = why or self._group(record.id, number, operator, replan=replan, skip_failed=skip_failed)
+                why = self._may_begin(record, number, leading, stop)
+                why = why or self._group(record, number, leading, replan=replan, skip_failed=skip_failed)
                 if why:
-                    return self._store.change(record.id, state=WaveState.PAUSED, reason=why)
+                    return self._store.change(
+                        record.id, epoch=record.epoch, state=WaveState.PAUSED, reason=why
+                    )
                 failures += self._failures(record.id, number)
             state = WaveState.PARTIAL if failures else WaveState.SUCCEEDED
-            return self._store.change(record.id, state=state, reason="; ".join(failures))
+            return self._store.change(record.id, epoch=record.epoch, state=state, reason="; ".join(failures))
 
-    def _may_begin(self, id: str, number: int, operator: Operator, stop: threading.Event) -> str:
+    def _may_begin(self, wave: WaveRecord, number: int, operator: Operator, stop: threading.Event) -> str:
         """Wait for a group's time or word; why it may not begin."""
-        record = self._store.get(id)
-        group = record.groups[number]
+        group = self._store.get(wave.id).groups[number]
         if group.migration_id:
             return ""
         until = wavefile.starts_at(group.start)
@@ -171,12 +170,15 @@ class Waving:
         if group.start == wavefile.ASK and not group.allowed:
             if not operator.allows(group):
                 return _WAITS.format(group.name)
-            self._change(id, number, replace(group, allowed=True))
+            self._store.set_group(wave.id, number, epoch=wave.epoch, allowed=True)
         return ""
 
-    def _group(self, id: str, number: int, operator: Operator, *, replan: bool, skip_failed: bool) -> str:
+    def _group(
+        self, wave: WaveRecord, number: int, operator: Operator, *, replan: bool, skip_failed: bool
+    ) -> str:
         """Carry a group out, from where it is; why the wave must stop."""
-        record = self._store.get(id)
+        self._store.heartbeat(wave.id, wave.epoch)  # it may have waited for long
+        record = self._store.get(wave.id)
         group = record.groups[number]
         migration = self._app.migration(group.migration_id) if group.migration_id else None
         if migration is None:
@@ -198,8 +200,9 @@ class Waving:
                 name=f"{record.name}: {group.name}",
                 options={"servers_at_once": record.servers_at_once} if record.servers_at_once else {},
             )
-            group = replace(group, plan_id=fresh.id, migration_id=migration.id)
-            self._change(id, number, group)
+            group = self._store.set_group(
+                wave.id, number, epoch=wave.epoch, plan_id=fresh.id, migration_id=migration.id
+            )
         elif migration.state in _FAILED_ENDS and skip_failed:
             return ""
         again = migration.state in _FAILED_ENDS
@@ -288,12 +291,12 @@ class Waving:
 
     def roll_back(self, id: str, operator: Operator) -> WaveRecord:
         """Take all groups back, the last one first, until it ends or is paused."""
-        with self._at_work(id) as record:
-            return self._take_back(record, operator)
+        with self._at_work(id, operator) as (record, leading):
+            return self._take_back(record, leading)
 
     def _take_back(self, record: WaveRecord, operator: Operator) -> WaveRecord:
         # Before the first of it is undone: from there on nothing goes forwards again.
-        self._store.change(record.id, state=WaveState.ROLLING_BACK)
+        self._store.change(record.id, epoch=record.epoch, state=WaveState.ROLLING_BACK)
         left: list[str] = []
         for group in reversed(record.groups):
             if not group.migration_id:
@@ -312,30 +315,56 @@ class Waving:
                 continue
             left.append(_told(group, ended))
             if not ended.state.ended:  # it was paused, and what comes before it must not go first
-                return self._store.change(record.id, state=WaveState.ROLLING_BACK, reason=left[-1])
+                return self._store.change(
+                    record.id, epoch=record.epoch, state=WaveState.ROLLING_BACK, reason=left[-1]
+                )
         state = WaveState.ROLLBACK_INCOMPLETE if left else WaveState.ROLLED_BACK
-        return self._store.change(record.id, state=state, reason="; ".join(left))
+        return self._store.change(record.id, epoch=record.epoch, state=state, reason="; ".join(left))
 
     # -- around
 
     @contextmanager
-    def _at_work(self, id: str) -> Iterator[WaveRecord]:
+    def _at_work(self, id: str, operator: Operator) -> Iterator[tuple[WaveRecord, Operator]]:
+        """Have the wave, keep the claim alive, and let go of it at the end, whatever comes."""
         record = self._store.take(id, Owner.this_process())
+        lost = Control()
         try:
-            yield record
+            with Heart(self._store, record.id, record.epoch, lost, what="wave"):
+                yield record, _Leading(operator, lost)
+        except errors.Fenced:
+            raise  # how it stands is the other process's
         except BaseException as error:
             now = self._store.get(record.id).state
             if now in _UNDER_WAY:
                 stopped = WaveState.PAUSED if now is WaveState.RUNNING else now
-                self._store.change(record.id, state=stopped, reason=str(error) or "it was interrupted")
+                why = str(error) or "it was interrupted"
+                self._store.change(record.id, epoch=record.epoch, state=stopped, reason=why)
             raise
         finally:
-            self._store.release(record.id)
+            self._store.release(record.id, record.epoch)
 
-    def _change(self, id: str, number: int, group: Group) -> None:
-        groups = list(self._store.get(id).groups)
-        groups[number] = group
-        self._store.change(id, groups=groups)
+
+class _Leading:
+    """An operator whose migrations pause once another process has taken the wave over.
+
+    :param lost: stops then.
+    """
+
+    def __init__(self, operator: Operator, lost: Control) -> None:
+        self._lost = lost
+        self._carries = operator.carries
+        self.allows = operator.allows
+        self.waits = operator.waits
+
+    def carries(self, group: Group, migration: MigrationRecord, plan: Plan, work: Work) -> MigrationRecord:
+        def leading(
+            *, jobs: int | None = None, listener: Listener | None = None, control: Control | None = None
+        ) -> MigrationRecord:
+            control = control or Control()
+            self._lost.on_stop(control.pause)
+            return work(jobs=jobs, listener=listener, control=control)
+
+        return self._carries(group, migration, plan, leading)
 
 
 class _Servers:

@@ -16,6 +16,7 @@ from pumphouse.store.database import Database, retried
 from pumphouse.store.models import EvacuationRow
 from pumphouse.store.names import new_id
 from pumphouse.store.owner import Owner
+from pumphouse.store.taking import give, let_go, living_owner, require_epoch
 
 
 class EvacuationState(StrEnum):
@@ -44,6 +45,8 @@ class EvacuationRecord:
     reason: str
     created_at: datetime
     ended_at: datetime | None
+    epoch: int
+    """What fences the process that has begun it from those before."""
 
 
 class Evacuations:
@@ -74,7 +77,7 @@ class Evacuations:
             .where(
                 EvacuationRow.cloud == cloud,
                 EvacuationRow.host == host,
-                EvacuationRow.state == EvacuationState.RUNNING,
+                EvacuationRow.running.is_(True),
             )
             .with_for_update()
         )
@@ -88,6 +91,8 @@ class Evacuations:
                     cloud=cloud,
                     host=host,
                     state=EvacuationState.RUNNING,
+                    running=True,
+                    epoch=0,
                     service=service,
                     disabled=disabled,
                     servers={id: one for id, one in servers.items() if one["state"] in unfinished},
@@ -95,35 +100,35 @@ class Evacuations:
                     created_at=now,
                 )
                 session.add(row)
-            else:
-                other = _owner(row)
-                if other is not None and other.alive(heartbeat_at=row.heartbeat_at, now=now):
-                    raise MigrationBusy(
-                        f"host {host!r} of {cloud} is being evacuated already: {other} is at it",
-                        next_step="Wait until that has ended.",
-                    )
-            row.owner_host, row.owner_pid, row.owner_started = owner.host, owner.pid, owner.started
-            row.heartbeat_at = now
+            elif other := living_owner(row, now):
+                raise MigrationBusy(
+                    f"host {host!r} of {cloud} is being evacuated already: {other} is at it",
+                    next_step="Wait until that has ended.",
+                )
+            give(row, owner, now)
             session.flush()
             return _record(row)
 
     @retried
-    def keep(self, id: str, servers: Mapping[str, Mapping[str, Any]]) -> None:
-        """Write how the servers stand, and that the process still runs."""
+    def heartbeat(self, id: str, epoch: int) -> None:
+        """Say that the process still runs. Raises Fenced."""
         with Session(self._database.writer) as session, session.begin():
-            row = session.get_one(EvacuationRow, id, with_for_update=True)
-            row.servers, row.heartbeat_at = (
-                {key: dict(one) for key, one in servers.items()},
-                datetime.now(UTC),
-            )
+            _own(session, id, epoch).heartbeat_at = datetime.now(UTC)
 
     @retried
-    def end(self, id: str, state: EvacuationState, *, reason: str = "") -> EvacuationRecord:
-        """Write how it ended."""
+    def keep(self, id: str, servers: Mapping[str, Mapping[str, Any]], *, epoch: int) -> None:
+        """Write how the servers stand. Raises Fenced."""
         with Session(self._database.writer) as session, session.begin():
-            row = session.get_one(EvacuationRow, id, with_for_update=True)
+            _own(session, id, epoch).servers = {key: dict(one) for key, one in servers.items()}
+
+    @retried
+    def end(self, id: str, state: EvacuationState, *, epoch: int, reason: str = "") -> EvacuationRecord:
+        """Write how it ended. Raises Fenced."""
+        with Session(self._database.writer) as session, session.begin():
+            row = _own(session, id, epoch)
             row.state, row.reason, row.ended_at = state, reason, datetime.now(UTC)
-            row.owner_host = row.owner_pid = row.owner_started = row.heartbeat_at = None
+            row.running = None
+            let_go(row)
             return _record(row)
 
     @retried
@@ -143,10 +148,10 @@ def _newest_first(cloud: str, host: str) -> sa.Select[EvacuationRow]:
     )
 
 
-def _owner(row: EvacuationRow) -> Owner | None:
-    if row.owner_host is None or row.owner_pid is None or row.owner_started is None:
-        return None
-    return Owner(host=row.owner_host, pid=row.owner_pid, started=row.owner_started)
+def _own(session: Session, id: str, epoch: int) -> EvacuationRow:
+    row = session.get_one(EvacuationRow, id, with_for_update=True)
+    require_epoch(row, epoch, what="evacuation")
+    return row
 
 
 def _record(row: EvacuationRow) -> EvacuationRecord:
@@ -161,4 +166,5 @@ def _record(row: EvacuationRow) -> EvacuationRecord:
         reason=row.reason,
         created_at=row.created_at,
         ended_at=row.ended_at,
+        epoch=row.epoch,
     )

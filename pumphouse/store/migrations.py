@@ -12,12 +12,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from pumphouse.errors import Fenced, KeyReused, MigrationBusy, WrongState
+from pumphouse.errors import KeyReused, MigrationBusy, WrongState
 from pumphouse.store.database import Database, retried
 from pumphouse.store.models import MigrationRow, PlanRow
 from pumphouse.store.names import EARLIER_PLANS, FINALIZED, PREPARE, PREPARED, find_id, following, new_id
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import ALLOWED, FINALIZABLE, MigrationState
+from pumphouse.store.taking import give, let_go, living_owner, owner_of, require_epoch
 
 
 class Request(StrEnum):
@@ -293,13 +294,12 @@ class Migrations:
             for other in between:
                 _refuse_if_busy(other, found, now)
                 _refuse_if_unfinished(other, found)
-            found.owner_host, found.owner_pid, found.owner_started = owner.host, owner.pid, owner.started
-            found.heartbeat_at, found.request = now, None
+            give(found, owner, now)
+            found.request = None
             if not fulfils:
                 found.wanted = found.wanted_at = None
             elif found.wanted is None:
                 raise WrongState(f"migration {found.id}: nothing is wanted of it any longer")
-            found.epoch += 1
             return found.epoch
 
     @retried
@@ -320,7 +320,7 @@ class Migrations:
         with Session(self._database.writer) as session, session.begin():
             row = locked_row(session, id)
             if row.epoch == epoch:
-                row.owner_host = row.owner_pid = row.owner_started = row.heartbeat_at = None
+                let_go(row)
 
     @retried
     def request(self, id: str, what: Request) -> MigrationRecord:
@@ -406,8 +406,7 @@ def locked_row(session: Session, id: str) -> MigrationRow:
 
 
 def _check_epoch(row: MigrationRow | sa.Row[Any], epoch: int | None) -> None:
-    if epoch is not None and row.epoch != epoch:
-        raise Fenced(f"another process has taken migration {row.id} over ({_owner(row) or 'it has let go'})")
+    require_epoch(row, epoch, what="migration")
 
 
 def _enter(row: MigrationRow, state: MigrationState, *, by_process: bool) -> None:
@@ -449,14 +448,13 @@ def _still_wanted(row: MigrationRow, state: MigrationState, *, by_process: bool)
 
 def is_running(row: MigrationRow, now: datetime) -> bool:
     """Whether a process is carrying a migration out, or ends that in order."""
-    owner = _owner(row)
-    alive = owner is not None and owner.alive(heartbeat_at=row.heartbeat_at, now=now)
-    return alive and MigrationState(row.state) in {MigrationState.RUNNING, MigrationState.CANCELLING}
+    ending = MigrationState(row.state) in {MigrationState.RUNNING, MigrationState.CANCELLING}
+    return ending and living_owner(row, now) is not None
 
 
 def _refuse_if_busy(other: MigrationRow, wanted: MigrationRow, now: datetime) -> None:
-    owner = _owner(other)
-    if owner is None or not owner.alive(heartbeat_at=other.heartbeat_at, now=now):
+    owner = living_owner(other, now)
+    if owner is None:
         return
     if other.id == wanted.id:
         raise MigrationBusy(
@@ -504,12 +502,6 @@ def refuse_if_finalized(row: MigrationRow) -> None:
         )
 
 
-def _owner(row: MigrationRow | sa.Row[Any]) -> Owner | None:
-    if row.owner_host is None or row.owner_pid is None or row.owner_started is None:
-        return None
-    return Owner(host=row.owner_host, pid=row.owner_pid, started=row.owner_started)
-
-
 def _request(row: MigrationRow) -> Request | None:
     return Request(row.request) if row.request else None
 
@@ -529,7 +521,7 @@ def record_of(row: MigrationRow) -> MigrationRecord:
         started_at=row.started_at,
         run_started_at=row.run_started_at or row.started_at,
         ended_at=row.ended_at,
-        owner=_owner(row),
+        owner=owner_of(row),
         heartbeat_at=row.heartbeat_at,
         epoch=row.epoch,
         request=_request(row),

@@ -38,6 +38,22 @@ class Base(DeclarativeBase):
     __table_args__: Any = {"mysql_charset": "utf8mb4"}  # noqa: RUF012  # the same
 
 
+class Owned:
+    """What of a row tells which process is at work on it, and when that last gave a sign."""
+
+    owner_host: Mapped[Name | None]
+    owner_pid: Mapped[int | None]
+    owner_started: Mapped[float | None] = mapped_column(sa.Double())
+    heartbeat_at: Mapped[datetime | None]
+
+
+class Fenceable(Owned):
+    """It also tells how many processes have taken it. Each fences all earlier ones."""
+
+    id: Mapped[str]
+    epoch: Mapped[int] = mapped_column(default=0)
+
+
 class CloudRow(Base):
     """A cloud by its name in clouds.yaml; its credentials stay there."""
 
@@ -69,8 +85,8 @@ class PlanRow(Base):
     document: Mapped[Packed] = mapped_column(deferred=True)
 
 
-class MigrationRow(Base):
-    """A migration, and which process is at work on it. ``epoch`` grows with each process that takes it."""
+class MigrationRow(Fenceable, Base):
+    """A migration, and which process is at work on it."""
 
     __tablename__ = "migrations"
     id: Mapped[ShortId] = mapped_column(primary_key=True)
@@ -85,11 +101,6 @@ class MigrationRow(Base):
     started_at: Mapped[datetime | None]
     run_started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    owner_host: Mapped[Name | None]
-    owner_pid: Mapped[int | None]
-    owner_started: Mapped[float | None] = mapped_column(sa.Double())
-    heartbeat_at: Mapped[datetime | None]
-    epoch: Mapped[int] = mapped_column(default=0)
     request: Mapped[Word | None]
     wanted: Mapped[Word | None] = mapped_column(index=True)
     wanted_at: Mapped[datetime | None]
@@ -100,7 +111,7 @@ class MigrationRow(Base):
     report: Mapped[Packed | None] = mapped_column(deferred=True)
 
 
-class OperationRow(Base):
+class OperationRow(Owned, Base):
     """Something that was asked for and takes more than a moment, and which process is at it."""
 
     __tablename__ = "operations"
@@ -112,10 +123,6 @@ class OperationRow(Base):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    owner_host: Mapped[Name | None]
-    owner_pid: Mapped[int | None]
-    owner_started: Mapped[float | None] = mapped_column(sa.Double())
-    heartbeat_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
     progress: Mapped[Small] = mapped_column(default=dict)
     cloud: Mapped[str | None] = mapped_column(text(100))
@@ -126,28 +133,32 @@ class OperationRow(Base):
     request_digest: Mapped[str | None] = mapped_column(text(64))
 
 
-class EvacuationRow(Base):
-    """A hypervisor that is being emptied, or was, and which process is at it."""
+class EvacuationRow(Fenceable, Base):
+    """A hypervisor that is being emptied, or was, and which process is at it.
+
+    ``running`` is never false: it is empty once it has ended, and so of each host only one can be running.
+    """
 
     __tablename__ = "evacuations"
-    __table_args__ = (sa.Index(None, "cloud", "host"), Base.__table_args__)
+    __table_args__ = (
+        sa.Index(None, "cloud", "host"),
+        sa.UniqueConstraint("cloud", "host", "running"),
+        Base.__table_args__,
+    )
     id: Mapped[ShortId] = mapped_column(primary_key=True)
     cloud: Mapped[Cloud]
     host: Mapped[Name]
     state: Mapped[Word]
+    running: Mapped[bool | None]
     service: Mapped[str] = mapped_column(text(64))
     disabled: Mapped[bool]
     servers: Mapped[Small]
     reason: Mapped[Long] = mapped_column(default="")
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
-    owner_host: Mapped[Name | None]
-    owner_pid: Mapped[int | None]
-    owner_started: Mapped[float | None] = mapped_column(sa.Double())
-    heartbeat_at: Mapped[datetime | None]
 
 
-class WaveRow(Base):
+class WaveRow(Fenceable, Base):
     """Groups that migrate in an order, and which process is at it."""
 
     __tablename__ = "waves"
@@ -162,9 +173,6 @@ class WaveRow(Base):
     reason: Mapped[Long] = mapped_column(default="")
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
-    owner_host: Mapped[Name | None]
-    owner_pid: Mapped[int | None]
-    owner_started: Mapped[float | None] = mapped_column(sa.Double())
 
 
 class UnitRow(Base):

@@ -24,6 +24,7 @@ from pumphouse.store.models import OperationRow
 from pumphouse.store.names import find_id, following, new_id
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import OperationState
+from pumphouse.store.taking import give, let_go, owner_of
 
 KEPT = timedelta(days=30)
 """How long it is remembered what was asked for, after it has ended."""
@@ -173,8 +174,7 @@ class Operations:
             if row is None or row.state not in _OPEN or _record(row).at_work(now):
                 return None
             row.state, row.started_at, row.progress = _S.RUNNING, now, {}
-            row.owner_host, row.owner_pid, row.owner_started = owner.host, owner.pid, owner.started
-            row.heartbeat_at = now
+            give(row, owner, now)
             row.attempts += 1
             return _record(row)
 
@@ -195,7 +195,7 @@ class Operations:
         with Session(self._database.writer) as session, session.begin():
             row = _own(session, id, owner)
             row.state, row.progress, row.attempts = _S.WAITING, {}, row.attempts - 1
-            row.owner_host = row.owner_pid = row.owner_started = row.heartbeat_at = None
+            let_go(row)
 
     @retried
     def end(
@@ -216,7 +216,7 @@ class Operations:
             row.progress = _plain(progress)
             row.plan_id, row.migration_id = plan_id, migration_id
             row.error = None if error is None else dict(error)
-            row.owner_host = row.owner_pid = row.owner_started = row.heartbeat_at = None
+            let_go(row)
             event = OperationEnded(
                 migration=migration_id or "",
                 operation=row.id,
@@ -244,7 +244,7 @@ def _locked(session: Session, id: str) -> OperationRow | None:
 
 def _own(session: Session, id: str, owner: Owner) -> OperationRow:
     row = _locked(session, id)
-    found = None if row is None or row.state != _S.RUNNING else _owner(row)
+    found = None if row is None or row.state != _S.RUNNING else owner_of(row)
     if row is None or found is None or not found.same(owner):
         raise Fenced(f"operation {id} is no longer this process's")
     return row
@@ -277,12 +277,6 @@ def _plain(progress: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int
     return {cloud: dict(counts) for cloud, counts in progress.items()}
 
 
-def _owner(row: OperationRow) -> Owner | None:
-    if row.owner_host is None or row.owner_pid is None or row.owner_started is None:
-        return None
-    return Owner(host=row.owner_host, pid=row.owner_pid, started=row.owner_started)
-
-
 def _record(row: OperationRow) -> OperationRecord:
     return OperationRecord(
         id=row.id,
@@ -292,7 +286,7 @@ def _record(row: OperationRow) -> OperationRecord:
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
-        owner=_owner(row),
+        owner=owner_of(row),
         heartbeat_at=row.heartbeat_at,
         attempts=row.attempts,
         progress=row.progress,

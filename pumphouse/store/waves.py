@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -16,6 +16,7 @@ from pumphouse.store.database import Database, retried
 from pumphouse.store.models import WaveRow
 from pumphouse.store.names import find_id, new_id
 from pumphouse.store.owner import Owner
+from pumphouse.store.taking import give, let_go, living_owner, owner_of, require_epoch
 
 
 class WaveState(StrEnum):
@@ -80,6 +81,14 @@ class WaveRecord:
     reason: str
     created_at: datetime
     ended_at: datetime | None
+    owner: Owner | None
+    heartbeat_at: datetime | None
+    epoch: int
+    """How many processes have taken it. Each fences all earlier ones."""
+
+    def at_work(self, now: datetime) -> bool:
+        """Whether a living process is at work on it."""
+        return self.owner is not None and self.owner.alive(heartbeat_at=self.heartbeat_at, now=now)
 
 
 class Waves:
@@ -132,46 +141,78 @@ class Waves:
 
     @retried
     def take(self, id: str, owner: Owner) -> WaveRecord:
-        """Make a process of this host the one that is at it. Raises MigrationBusy when a living one is."""
+        """Make a process the one that is at it. Raises MigrationBusy when a living one is."""
         with Session(self._database.writer) as session, session.begin():
-            row = session.get_one(WaveRow, _find(session, id).id, with_for_update=True)
-            if row.owner_host is not None and row.owner_pid is not None and row.owner_started is not None:
-                other = Owner(host=row.owner_host, pid=row.owner_pid, started=row.owner_started)
-                if other.alive(heartbeat_at=None, now=datetime.now(UTC)) and not other.same(owner):
-                    raise MigrationBusy(f"wave {row.id} is already at work: {other} has it")
-            row.owner_host, row.owner_pid, row.owner_started = owner.host, owner.pid, owner.started
+            row = _locked(session, _find(session, id).id)
+            now = datetime.now(UTC)
+            if other := living_owner(row, now):
+                raise MigrationBusy(
+                    f"wave {row.id} is already at work: {other} has it", next_step="Wait until it ends."
+                )
+            give(row, owner, now)
             return _record(row)
 
     @retried
-    def release(self, id: str) -> None:
-        """Let go of it."""
+    def heartbeat(self, id: str, epoch: int) -> None:
+        """Say that the process still runs. Raises Fenced."""
         with Session(self._database.writer) as session, session.begin():
-            row = session.get_one(WaveRow, id, with_for_update=True)
-            row.owner_host = row.owner_pid = row.owner_started = None
+            _locked(session, id, epoch).heartbeat_at = datetime.now(UTC)
 
     @retried
-    def change(
-        self,
-        id: str,
-        *,
-        state: WaveState | None = None,
-        reason: str = "",
-        groups: Sequence[Group] | None = None,
-    ) -> WaveRecord:
-        """Write its state, or its groups."""
+    def release(self, id: str, epoch: int) -> None:
+        """Let go of it. Does nothing when another process has it already."""
         with Session(self._database.writer) as session, session.begin():
-            row = session.get_one(WaveRow, id, with_for_update=True)
-            if state is not None:
-                row.state, row.reason = state, reason
-                row.ended_at = datetime.now(UTC) if state.ended else None
-            if groups is not None:
-                row.groups = [asdict(one) for one in groups]
+            row = _locked(session, id)
+            if row.epoch == epoch:
+                let_go(row)
+
+    @retried
+    def change(self, id: str, *, state: WaveState, reason: str = "", epoch: int | None = None) -> WaveRecord:
+        """Write its state.
+
+        :param epoch: of :meth:`take`, where the process at work changes it.
+        :raises Fenced: another process has taken it over.
+        """
+        with Session(self._database.writer) as session, session.begin():
+            row = _locked(session, id, epoch)
+            row.state, row.reason = state, reason
+            row.ended_at = datetime.now(UTC) if state.ended else None
             return _record(row)
+
+    @retried
+    def set_group(self, id: str, number: int, *, epoch: int, **changes: Any) -> Group:
+        """Write what has changed of one of its groups. Raises Fenced."""
+        with Session(self._database.writer) as session, session.begin():
+            return _set_group(_locked(session, id, epoch), number, changes)
+
+    @retried
+    def allow(self, id: str, waiting: Callable[[Group], str]) -> None:
+        """Give the word to the group for which it waits, if there is one.
+
+        :param waiting: the reason of a wave that waits for a group.
+        """
+        with Session(self._database.writer) as session, session.begin():
+            row = _locked(session, _find(session, id).id)
+            for number, group in enumerate(_record(row).groups):
+                if row.state == WaveState.PAUSED and row.reason == waiting(group):
+                    _set_group(row, number, {"allowed": True})
 
 
 def _find(session: Session, id: str) -> WaveRow:
     found = find_id(session, id, column=WaveRow.id, newest=WaveRow.created_at.desc(), what="wave")
     return session.get_one(WaveRow, found)
+
+
+def _locked(session: Session, id: str, epoch: int | None = None) -> WaveRow:
+    row = session.get_one(WaveRow, id, with_for_update=True, populate_existing=True)
+    require_epoch(row, epoch, what="wave")
+    return row
+
+
+def _set_group(row: WaveRow, number: int, changes: Mapping[str, Any]) -> Group:
+    group = replace(Group.of(row.groups[number]), **changes)
+    row.groups = [asdict(group) if here == number else one for here, one in enumerate(row.groups)]
+    return group
 
 
 def _record(row: WaveRow) -> WaveRecord:
@@ -187,4 +228,7 @@ def _record(row: WaveRow) -> WaveRecord:
         reason=row.reason,
         created_at=row.created_at,
         ended_at=row.ended_at,
+        owner=owner_of(row),
+        heartbeat_at=row.heartbeat_at,
+        epoch=row.epoch,
     )

@@ -127,6 +127,27 @@ def test_a_journal_of_before_is_known_to_be_of_the_last_run_as_far_as_it_is(stor
         assert [entry.plan for entry in store.journal.entries("m-1")] == ["", "p-2"]
 
 
+def test_of_two_evacuations_that_ran_on_a_host_the_newest_goes_on(store_url: str) -> None:
+    database = open_database(store_url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent))
+    with database.writer.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0009")
+        for number, state in enumerate(("RUNNING", "RUNNING", "DONE")):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO evacuations (id, cloud, host, state, service, disabled, servers, reason, "
+                    "created_at) VALUES (:id, 'c', 'h', :state, '1', :disabled, '{}', '', :at)"
+                ),
+                {"id": f"e-{number}", "state": state, "disabled": True, "at": datetime(2026, 1, 1 + number)},  # noqa: DTZ001
+            )
+    database.close()
+    with open_store(store_url) as store, store.engine.connect() as connection:
+        found = connection.execute(sa.text("SELECT state, running FROM evacuations ORDER BY id"))
+        assert [tuple(row) for row in found] == [("FAILED", None), ("RUNNING", True), ("DONE", None)]
+
+
 def test_a_newer_store_is_refused_with_what_to_do(store_url: str) -> None:
     with open_store(store_url) as store, store.engine.begin() as connection:
         connection.execute(sa.text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'"))

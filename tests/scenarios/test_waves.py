@@ -1,0 +1,66 @@
+"""Waves that several processes would carry out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import sqlalchemy as sa
+
+from pumphouse import errors
+from pumphouse.engine.control import Control
+from pumphouse.store.models import WaveRow
+from pumphouse.store.states import MigrationState
+from pumphouse.store.waves import WaveState
+
+pytestmark = pytest.mark.timeout(200)
+
+
+class Operator:
+    """Does something else before a migration is carried out."""
+
+    def __init__(self, before=lambda: None):
+        self._before = before
+
+    def allows(self, _group):
+        return True
+
+    def waits(self, _group, _until):
+        raise AssertionError
+
+    def carries(self, _group, _migration, _plan, work):
+        self._before()
+        return work(control=Control())
+
+
+@pytest.fixture
+def wave(site, tmp_path):
+    path = tmp_path / "wave.yaml"
+    path.write_text(json.dumps({"groups": [{"name": "a", "servers": ["web-1"]}]}))
+    return site.app.plan_wave(path)
+
+
+def test_a_wave_of_a_living_process_of_another_host_is_not_taken(site, wave, monkeypatch):
+    def elsewhere():
+        with monkeypatch.context() as patch:
+            patch.setattr("socket.gethostname", lambda: "elsewhere")
+            with pytest.raises(errors.MigrationBusy, match=f"wave {wave.id} is already at work"):
+                site.app.run_wave(wave.id, Operator())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        site.app.run_wave(wave.id, Operator(elsewhere))
+    assert site.app.wave(wave.id).state is WaveState.PAUSED
+
+
+def test_who_has_lost_a_wave_stops_its_migration_and_writes_no_more(site, wave):
+    def taken_over():
+        with site.app.store.engine.begin() as connection:
+            connection.execute(sa.update(WaveRow).values(epoch=WaveRow.epoch + 1))
+
+    with pytest.raises(errors.Fenced):
+        site.app.run_wave(wave.id, Operator(taken_over))
+    record = site.app.wave(wave.id)
+    assert record.state is WaveState.RUNNING  # as the other process has it
+    migration = site.app.migration(record.groups[0].migration_id)
+    assert migration.state is MigrationState.PAUSED
