@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from pumphouse.errors import WrongState
 from pumphouse.store.database import Database, retried
-from pumphouse.store.models import MigrationRow, PlanRow
+from pumphouse.store.models import MigrationRow, PlanRow, WaveRow
 from pumphouse.store.names import EARLIER_PLANS, find_id, following, new_id
 
 
@@ -78,17 +78,23 @@ class Plans:
 
     @retried
     def delete(self, id: str) -> PlanRecord:
-        """Forget a plan. Raises WrongState while a migration carries it out, or once did."""
+        """Forget a plan. Raises WrongState if a migration carries it out, or once did, or a wave needs it."""
         with Session(self._database.writer) as session, session.begin():
             row = _find(session, id)
             found = session.execute(sa.select(MigrationRow.id, MigrationRow.plan_id, MigrationRow.options))
-            users = sorted(
-                one.id for one in found if row.id in {one.plan_id, *one.options.get(EARLIER_PLANS, ())}
-            )
+            users = [
+                f"migration {one.id}"
+                for one in found
+                if row.id in {one.plan_id, *one.options.get(EARLIER_PLANS, ())}
+            ]
+            waves = session.execute(sa.select(WaveRow.id, WaveRow.groups))
+            users += [
+                f"wave {one.id}" for one in waves if row.id in {group["plan_id"] for group in one.groups}
+            ]
             if users:
                 raise WrongState(
-                    f"plan {row.id} belongs to migration {', '.join(users)}",
-                    next_step="It is kept for as long as the migration.",
+                    f"plan {row.id} belongs to {', '.join(sorted(users))}",
+                    next_step="It is kept for as long as they are.",
                 )
             record = _record(row)
             session.delete(row)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from pumphouse.errors import Fenced, MigrationBusy
+from pumphouse.errors import Fenced, MigrationBusy, WrongState
 from pumphouse.store.evacuations import EvacuationState
 from pumphouse.store.models import EvacuationRow, WaveRow
 from pumphouse.store.owner import FRESH, Owner
@@ -74,6 +74,17 @@ def test_a_word_is_given_only_to_the_group_that_waits_for_it(store, wave) -> Non
     store.waves.change(wave.id, state=WaveState.PAUSED, reason="b waits")
     store.waves.allow(wave.id, lambda group: f"{group.name} waits")
     assert [one.allowed for one in store.waves.get(wave.id).groups] == [False, True]
+
+
+def test_a_plan_that_a_wave_needs_is_kept(store) -> None:
+    plan = store.plans.create(source="from", destination="to", scope={}, document={})
+    group = Group(name="a", kind="tenant", names=("a",), plan_id=plan.id)
+    wave = store.waves.create(
+        name="w", source="from", destination="to", servers_at_once=None, stop_at=None, groups=[group]
+    )
+    with pytest.raises(WrongState, match=f"plan {plan.id} belongs to wave {wave.id}"):
+        store.plans.delete(plan.id)
+    assert store.plans.get(plan.id) == plan
 
 
 def begin(store, owner, **more):
