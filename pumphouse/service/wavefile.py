@@ -103,8 +103,8 @@ def _group(data: Any, where: str) -> GroupFile:
 
 
 def _start(value: Any, where: str) -> str:
-    if value in {"", ASK}:
-        return str(value)
+    if isinstance(value, str) and value in {"", ASK}:
+        return value
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except ValueError:

@@ -304,6 +304,8 @@ def test_a_roll_back_that_was_cut_short_goes_on_backwards(
         ({"groups": [{"tenants": "shop"}]}, "tenants must be a list of names"),
         ({"groups": [{"tenants": ["a"], "start": "soon"}]}, "start must be a time such as"),
         ({"groups": [{"tenants": ["a"], "start": "2026-12-01T02:00:00"}]}, "start has no time zone"),
+        ({"groups": [{"tenants": ["a"], "start": ["2026-12-01"]}]}, "start must be a time such as"),
+        ({"groups": [{"tenants": ["a"], "start": {}}]}, "start must be a time such as"),
         ({"groups": [{"name": "x", "tenants": ["a"]}, {"name": "x", "tenants": ["b"]}]}, "called x"),
         ({"groups": [{"tenants": ["a"]}], "servers_at_once": 0}, "a whole number from 1 to 10000"),
         ({"groups": [{"tenants": ["a"]}], "stop_at": 101}, "a whole number from 1 to 100"),
