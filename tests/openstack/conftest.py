@@ -6,7 +6,8 @@
 * ``PUMPHOUSE_TEST_SOURCE_KEYSTONE``, ``PUMPHOUSE_TEST_DESTINATION_KEYSTONE``: the URLs of their Keystones'
   databases, if passwords shall be looked at;
 * if you like, ``PUMPHOUSE_TEST_VOLUME_FILE`` (see checks/volumes.py) and ``PUMPHOUSE_TEST_RECORD``, a file
-  for what the run found, from which ``write_report.py`` makes a page of the documentation.
+  for what the run found, from which ``write_report.py`` makes a page of the documentation;
+* where no guests run, ``PUMPHOUSE_TEST_DISK_FILE`` (see checks/disks.py).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,9 +47,19 @@ class Pair:
         config = self.directory / "pumphouse.conf"
         config.touch(mode=0o600)
         config.write_text(f"[store]\nurl = sqlite:///{self.directory}/pumphouse.db\n{''.join(groups)}")
-        names = [self._outside(side) for side in SIDES]
-        (self.directory / "override.yaml").write_text(json.dumps({"networks": {names[0]: names[1]}}))
+        self.override()
         return self
+
+    @property
+    def overrides(self) -> Path:
+        """The operator's override file."""
+        return self.directory / "override.yaml"
+
+    def override(self, **more: Any) -> None:
+        """Write the operator's override file: the way outside, and what a test wants besides."""
+        here, there = (self._outside(side) for side in SIDES)
+        text = json.dumps({"networks": {here: there}, **more})
+        self.overrides.write_text(text)
 
     def _outside(self, side: str) -> str:
         networks = self.clouds[side].network.networks(is_router_external=True)
@@ -83,19 +93,22 @@ class Pair:
         )
         return done.stdout
 
-    def migration(self, *names: str) -> list[str]:
+    def migration(self, *names: str, more: Sequence[str] = ("--progress", "none")) -> list[str]:
         """The words that migrate projects of the default domain."""
-        return ["migrate", *self.scope(*names), "--yes", "--progress", "none"]
+        return ["migrate", *self.scope(*names), "--yes", *more]
 
     def scope(self, *names: str) -> list[str]:
         """The words that say which projects, and between which clouds."""
-        sides = [word for side in SIDES for word in (f"--{side}", self.clouds[side].config.name)]
-        override = ["--override", str(self.directory / "override.yaml")]
-        return ["tenant", *(f"Default/{name}" for name in names), *sides, *override]
+        return ["tenant", *(f"Default/{name}" for name in names), *self.between()]
 
-    def migrate(self, *names: str, status: int = 0) -> str:
+    def between(self) -> list[str]:
+        """The words that say between which clouds, and how."""
+        sides = [word for side in SIDES for word in (f"--{side}", self.clouds[side].config.name)]
+        return [*sides, "--override", str(self.overrides)]
+
+    def migrate(self, *names: str, more: Sequence[str] = (), status: int = 0) -> str:
         """Migrate projects of the default domain; what was printed."""
-        return self.run(*self.migration(*names), status=status)
+        return self.run(*self.migration(*names, more=("--progress", "none", *more)), status=status)
 
     def plan(self, *names: str) -> list[dict[str, Any]]:
         """What a migration would do, without what is there already and what is left for people."""

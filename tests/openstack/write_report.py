@@ -26,6 +26,10 @@ All services of both clouds were real ones: Keystone, Glance, Placement, Nova wi
 Neutron, Cinder with volumes in files. Both shared one machine with two processor cores, and the guests
 were emulated in software, so the times are longer than those of clouds with machines of their own.
 """
+DISKS = """
+Another tenant was moved with ``--mode auto``, and a rule that has one server boot from a volume. Its guests
+count on their disks how often they were booted.
+"""
 FIELDS = """
 What each field of each type came to, in the report that pumphouse made of this run. *Kept* is what was
 found on the destination as it was on the source. A field that is not named here, the destination gives
@@ -50,6 +54,9 @@ def page(record: dict[str, Any]) -> str:
         _prose(_sums(report, record["move"]["seconds"])),
         _prose("Looked at with openstacksdk, as the administrator and as the tenant's users:"),
         _bullets(record["checks"]),
+        _title("Disks, byte by byte", "-"),
+        _prose(DISKS),
+        _bullets(record["disks"]),
         _title("Field by field", "-"),
         _prose(FIELDS),
         _fields(report["resources"]),
@@ -179,6 +186,35 @@ def _afterwards(record: dict[str, Any]) -> Iterator[str]:
         "resumed each time. Every migration ended as if nothing had happened, with nothing there twice, "
         "and every roll-back with both clouds as before."
     )
+    yield (
+        "Another one was ended by ``kill -9`` while a volume was half copied, and resumed: the volumes had "
+        "all their bytes, and of the images, snapshots and volumes that were there for the way only none "
+        "was left on either cloud. Another one was prepared, ended there in its cutover, and rolled back at "
+        "once: both clouds were as before it was prepared."
+    )
+    yield (
+        "With ``--prepare`` everything but the servers, and the volumes that they have, was on the "
+        "destination while the source's servers ran on; nothing had changed on the source. In ``migration "
+        "cutover`` a server that failed its health check was taken back, and ran on the source as before. "
+        "The others moved, and that one with ``migration retry`` once its check could pass."
+    )
+    gone = record["finalized"]
+    yield (
+        "``migration finalize`` alone listed what could go, and changed nothing. With all its options it "
+        f"removed {gone['servers']} servers and {gone['volumes']} volumes of the source, which had arrived, "
+        "kept a server that had been started again since, and took pumphouse's marks from the destination, "
+        "where nothing else changed."
+    )
+    groups = record["groups"]
+    yield (
+        f"A wave moved {groups['tenants']} tenants, one after the other, and ``wave rollback`` took "
+        "them back."
+    )
+    if "hosts" in groups:
+        yield (
+            "``migrate host`` moved all servers of a hypervisor, and of their tenants only what these "
+            "servers need. The roll-back took it back."
+        )
     if "refused" in record:
         yield (
             "An image that the newer Glance does not take, because its partition table is broken, was "

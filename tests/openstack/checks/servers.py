@@ -52,7 +52,8 @@ def servers(moved: Moved) -> str:
             equal(f"{name}: image", *(one and one["id"] for one in images))
         equal(f"{name}: interfaces", _interfaces(other), _interfaces(server))
         equal(f"{name}: volumes", _attached(moved, name, there=True), _attached(moved, name, there=False))
-    equal("web-0's networks", [network for network, _, _ in _interfaces(there["web-0"])], ["front", "back"])
+        if name == "web-0":
+            equal(f"{name}: networks", [network for network, _, _ in _interfaces(other)], ["front", "back"])
     return (
         f"{len(there)} servers are in the states that they had ({', '.join(sorted(set(states.values())))}), "
         "with key pair, metadata, tags, user data, lock, interfaces in their order, and volumes."

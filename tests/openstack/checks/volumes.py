@@ -35,7 +35,7 @@ def volumes(moved: Moved) -> str:
     )
     read = []
     for name in sorted(there.keys() & FILLED.keys()):
-        path = _file(moved.destination.admin, there[name]["id"])
+        path = file_of(moved.destination.admin, there[name]["id"])
         if path is not None:
             equal(f"volume {name}: bytes", _digest(path), _wanted(moved.source, name))
             read.append(name)
@@ -48,7 +48,7 @@ def volumes(moved: Moved) -> str:
     return f"{len(there)} volumes have every field; the bytes were read of: {', '.join(read or ['archive'])}."
 
 
-def _file(cloud: Connection, identity: str) -> Path | None:
+def file_of(cloud: Connection, identity: str) -> Path | None:
     pattern = os.environ.get(VOLUME_FILE)
     return Path(pattern.format(cloud=cloud.config.name, id=identity)) if pattern else None
 

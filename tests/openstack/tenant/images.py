@@ -36,6 +36,11 @@ def booted(site: Site, tenant: Connection) -> str:
     )
 
 
+def counting(site: Site, tenant: Connection) -> str:
+    """One whose guests count on their disks how often they were booted; the id."""
+    return image(tenant, BOOTED, disk(site.name, "image", boots=0), hw_disk_bus="virtio", min_disk=1)
+
+
 def rest(site: Site, tenant: Connection, project_id: str, partner_id: str) -> None:
     """All other kinds."""
     image(tenant, "same-bytes", disk(site.name, "image"))

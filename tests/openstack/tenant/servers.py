@@ -24,6 +24,7 @@ class Server:
     reason: str | None = None
     boots_from: str | None = None
     holds: str | None = None
+    disposable: bool = False
 
 
 SMALL = (
@@ -39,6 +40,13 @@ ALL = (
     Server("locked", action="lock", reason="do not touch"),
     Server("shelved", status="SHELVED_OFFLOADED", action="shelve"),
 )
+DISKS = (
+    Server("copied", holds="orders"),
+    Server("lifted"),
+    Server("thrown", disposable=True),
+    Server("legacy", boots_from="root"),
+)
+"""Of the tenant that is about disks: one for each way that a root disk can take."""
 GROUP = ("web-0", "web-1")
 """Who is in the server group."""
 
@@ -83,7 +91,11 @@ def boot(
         "flavorRef": flavor,
         "key_name": key,
         "networks": [{"port": port} for port in ports],
-        "metadata": {"tier": "web", "name": server.name},
+        "metadata": {
+            "tier": "web",
+            "name": server.name,
+            **({"pumphouse_disk": "disposable"} if server.disposable else {}),
+        },
         "tags": ["fleet", server.name],
         "user_data": USER_DATA,
         "config_drive": server.name == "web-1",

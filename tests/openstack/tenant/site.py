@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import openstack
-from guest import boot_sector
+from guest import FAR, boot_sector
 from openstack.connection import Connection
 
 WAIT = 600
@@ -82,9 +82,13 @@ def payload(seed: str, size: int) -> bytes:
     return hashlib.shake_256(seed.encode()).digest(size)
 
 
-def disk(name: str, what: str, size: int = 8 << 20) -> bytes:
-    """A disk of the tenant that boots and idles, with bytes behind that nobody else has."""
-    return boot_sector() + payload(f"{name} {what}", size)
+def disk(name: str, what: str, size: int = 8 << 20, *, boots: int | None = None) -> bytes:
+    """A disk of the tenant that boots and idles, with bytes behind that nobody else has.
+
+    With ``boots`` it is one on which the guest counts how often it was booted, after so many times.
+    """
+    data = boot_sector(boots) + payload(f"{name} {what}", size)
+    return data.ljust(FAR, b"\0") + boot_sector(boots) if boots else data
 
 
 Ids = Mapping[str, str]
