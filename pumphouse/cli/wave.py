@@ -175,7 +175,9 @@ class ResumeWave(WaveRunning):
             "--replan", action="store_true", help="move what has changed since it was planned as it is now"
         )
         parser.add_argument(
-            "--skip-failed", action="store_true", help="leave what has failed, rather than try it again first"
+            "--skip-failed",
+            action="store_true",
+            help="leave what has failed or cannot begin, rather than try it again first",
         )
         return parser
 

@@ -22,7 +22,7 @@ from pumphouse.plan.document import Plan, changes
 from pumphouse.registry import Registry
 from pumphouse.report.model import Report
 from pumphouse.service import reading, wavefile
-from pumphouse.store.migrations import MigrationRecord
+from pumphouse.store.migrations import MigrationRecord, RequestKey
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import MigrationState, UnitState
 from pumphouse.store.waves import Group, WaveRecord, WaveState
@@ -129,9 +129,10 @@ class Waving:
         One that was being taken back is taken back further.
 
         :param replan: whether what has changed since the wave was planned is moved as it is now.
-        :param skip_failed: whether groups that have failed are left so, rather than tried again.
+        :param skip_failed: whether groups that have failed, or could not begin, are left so, rather than
+            tried again.
         :raises pumphouse.errors.WrongState: it has ended.
-        :raises pumphouse.errors.PlanBlocked: a group's plan is blocked.
+        :raises pumphouse.errors.PlanBlocked: none has begun yet, and a group's plan is blocked.
         """
         with self._at_work(id, operator) as (record, leading):
             if record.state is WaveState.ROLLING_BACK:
@@ -141,8 +142,9 @@ class Waving:
                     f"wave {record.id} is {record.state}",
                     next_step=f"See it with: pumphouse wave show {record.id}",
                 )
-            for plan in self.plans(record):
-                plan.require_unblocked(see_all=f"pumphouse wave show {record.id}")
+            if record.state is WaveState.PLANNED and not replan:
+                for plan in self.plans(record):
+                    plan.require_unblocked(see_all=f"pumphouse wave show {record.id}")
             self._store.change(record.id, state=WaveState.RUNNING, epoch=record.epoch)
             failures: list[str] = []
             for number, _ in enumerate(record.groups):
@@ -179,32 +181,17 @@ class Waving:
         """Carry a group out, from where it is; why the wave must stop."""
         self._store.heartbeat(wave.id, wave.epoch)  # it may have waited for long
         record = self._store.get(wave.id)
-        group = record.groups[number]
-        migration = self._app.migration(group.migration_id) if group.migration_id else None
-        if migration is None:
-            plan = self._app.stored_plan(group.plan_id)
-            fresh = self._app.plan_again(plan)
-            changed = self._changed(record, plan, fresh)
-            if changed and not replan:
-                more = f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
-                return (
-                    f"group {group.name} has changed since it was planned: {'; '.join(changed[:3])}{more}. "
-                    "To move it as it is now, resume with --replan"
-                )
-            fresh.require_unblocked()
-            if fresh.nothing_to_do:
-                return ""
-            migration = self._app.start(
-                fresh,
-                check_fresh=False,
-                name=f"{record.name}: {group.name}",
-                options={"servers_at_once": record.servers_at_once} if record.servers_at_once else {},
-            )
-            group = self._store.set_group(
-                wave.id, number, epoch=wave.epoch, plan_id=fresh.id, migration_id=migration.id
-            )
-        elif migration.state in _FAILED_ENDS and skip_failed:
+        group, migration = record.groups[number], self._migration(record, number)
+        if skip_failed and (group.failed if migration is None else migration.state in _FAILED_ENDS):
             return ""
+        if migration is None:
+            begun = self._begin(record, number, wave.epoch, replan=replan)
+            if isinstance(begun, str):
+                return begun
+            migration = begun
+        if not group.migration_id:
+            changes = {"plan_id": migration.plan_id, "migration_id": migration.id, "failed": ""}
+            group = self._store.set_group(wave.id, number, epoch=wave.epoch, **changes)
         again = migration.state in _FAILED_ENDS
         if migration.state in _TO_GO_ON:
             before = self._failed_units(migration)
@@ -216,6 +203,34 @@ class Waving:
         if again and not skip_failed:
             migration = operator.carries(group, migration, *self._work(migration, record.stop_at))
         return self._verdict(record, group, migration)
+
+    def _begin(self, record: WaveRecord, number: int, epoch: int, *, replan: bool) -> MigrationRecord | str:
+        """A group's new migration, not yet carried out; or why it cannot begin, empty if it need not."""
+        group = record.groups[number]
+        plan = self._app.stored_plan(group.plan_id)
+        try:
+            fresh = self._app.plan_again(plan)
+            fresh.require_unblocked()
+        except (errors.UsageError, errors.PlanBlocked) as error:
+            self._store.set_group(record.id, number, epoch=epoch, failed=error.message)
+            return f"group {group.name} cannot begin: {error}. To leave it out, resume with --skip-failed"
+        changed = self._changed(record, plan, fresh)
+        if changed and not replan:
+            more = f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
+            return (
+                f"group {group.name} has changed since it was planned: {'; '.join(changed[:3])}{more}. "
+                "To move it as it is now, resume with --replan"
+            )
+        if fresh.nothing_to_do:
+            self._store.set_group(record.id, number, epoch=epoch, failed="")
+            return ""
+        return self._app.start(
+            fresh,
+            check_fresh=False,
+            name=f"{record.name}: {group.name}",
+            options={"servers_at_once": record.servers_at_once} if record.servers_at_once else {},
+            key=_key(record, number),
+        )
 
     def _work(self, migration: MigrationRecord, stop_at: float | None) -> tuple[Plan, Work]:
         """A migration's plan, and its run, resume or retry, which pauses when too many servers fail."""
@@ -270,11 +285,18 @@ class Waving:
         return ""
 
     def _failures(self, id: str, number: int) -> list[str]:
-        group = self._store.get(id).groups[number]
-        migration = self._app.migration(group.migration_id) if group.migration_id else None
-        if migration is None or migration.state is MigrationState.SUCCEEDED:
-            return []
-        return [_told(group, migration)]
+        record = self._store.get(id)
+        group, migration = record.groups[number], self._migration(record, number)
+        if migration is None:
+            return [f"group {group.name} was left out: {group.failed}"] if group.failed else []
+        return [] if migration.state is MigrationState.SUCCEEDED else [_told(group, migration)]
+
+    def _migration(self, record: WaveRecord, number: int) -> MigrationRecord | None:
+        """A group's migration; also one of which a process that died here could not tell any more."""
+        group = record.groups[number]
+        if group.migration_id:
+            return self._app.migration(group.migration_id)
+        return self._app.made_by(_key(record, number))
 
     def _changed(self, record: WaveRecord, plan: Plan, fresh: Plan) -> list[str]:
         """What has changed since a group was planned, but for what earlier groups of the wave have made."""
@@ -298,10 +320,10 @@ class Waving:
         # Before the first of it is undone: from there on nothing goes forwards again.
         self._store.change(record.id, epoch=record.epoch, state=WaveState.ROLLING_BACK)
         left: list[str] = []
-        for group in reversed(record.groups):
-            if not group.migration_id:
+        for number, group in reversed(list(enumerate(record.groups))):
+            migration = self._migration(record, number)
+            if migration is None:
                 continue
-            migration = self._app.migration(group.migration_id)
             if migration.state is MigrationState.PLANNED:
                 self._app.cancel(migration.id)
                 continue
@@ -419,6 +441,11 @@ class _Brake:
                 self._control.pause(why)
         if self._listener is not None:
             self._listener(event)
+
+
+def _key(record: WaveRecord, number: int) -> RequestKey:
+    """What a group has its migration made with: however often it is asked for, there is one."""
+    return RequestKey(key=f"wave {record.id} group {number}", digest="")
 
 
 def _told(group: Group, migration: MigrationRecord) -> str:

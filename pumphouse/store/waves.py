@@ -49,7 +49,7 @@ class Group:
     """One group: what it moves, when it may begin, its plan, and its migration once it has begun.
 
     ``start`` is a time (ISO 8601, UTC), ``ask`` for somebody's word, or empty. ``allowed`` says that the word
-    was given.
+    was given, ``failed`` why it could not begin.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Group:
     plan_id: str
     migration_id: str = ""
     allowed: bool = False
+    failed: str = ""
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Group:

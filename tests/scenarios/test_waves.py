@@ -40,6 +40,27 @@ def wave(site, tmp_path):
     return site.app.plan_wave(path)
 
 
+@pytest.mark.parametrize("then", ["run", "roll back"])
+def test_a_migration_of_which_the_wave_could_not_be_told_is_found_again(site, wave, monkeypatch, then):
+    def die(*_args, **_more):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site.app.store.waves, "set_group", die)
+        with pytest.raises(KeyboardInterrupt):
+            site.app.run_wave(wave.id, Operator())
+    (orphan,) = site.app.migrations()
+    assert orphan.state is MigrationState.PLANNED
+    if then == "run":
+        record = site.app.run_wave(wave.id, Operator())
+        assert record.groups[0].migration_id == orphan.id
+        assert site.app.migrations() == [site.app.migration(orphan.id)]
+        assert site.app.migration(orphan.id).state is MigrationState.SUCCEEDED
+    else:
+        assert site.app.rollback_wave(wave.id, Operator()).state is WaveState.ROLLED_BACK
+        assert site.app.migration(orphan.id).state is MigrationState.CANCELLED
+
+
 def test_a_wave_of_a_living_process_of_another_host_is_not_taken(site, wave, monkeypatch):
     def elsewhere():
         with monkeypatch.context() as patch:

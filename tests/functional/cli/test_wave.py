@@ -242,6 +242,32 @@ def test_what_has_changed_since_is_not_moved_without_a_word(
     assert servers(cloud_pair.destination) == {"lab": 1, "shop": 3}
 
 
+def test_a_group_that_cannot_begin_waits_and_may_be_left_out(pumphouse, cloud_pair, tenants, write):
+    write(
+        {"name": "a", "tenants": ["lab"]},
+        {"name": "b", "tenants": ["shop"]},
+        {"name": "c", "tenants": ["till"]},
+    )
+    assert pumphouse("plan", "wave", "wave.yaml").returncode == 0
+    with admin(cloud_pair.source) as client:
+        path = f"/projects/{projects(client)['shop']}"
+        client.request("identity", "PATCH", path, {"project": {"name": "shop-2"}})
+    ended = pumphouse("wave", "resume", "last")
+    assert ended.returncode == 3, ended
+    assert re.search("is PAUSED: group b cannot begin: .*'shop'.*--skip-failed", ended.stdout)
+    assert servers(cloud_pair.destination) == {"lab": 1}
+    assert pumphouse("wave", "resume", "last").returncode == 3  # it is tried again
+    assert servers(cloud_pair.destination) == {"lab": 1}
+    ended = pumphouse("wave", "resume", "last", "--skip-failed")
+    assert ended.returncode == 3, ended
+    assert re.search("is PARTIAL: group b was left out: .*'shop'", ended.stdout)
+    assert servers(cloud_pair.destination) == {"lab": 1, "till": 1}
+    with admin(cloud_pair.source) as client:
+        client.request("identity", "PATCH", path, {"project": {"name": "shop"}})
+    assert pumphouse("wave", "resume", "last").returncode == 0
+    assert servers(cloud_pair.destination) == {"lab": 1, "shop": 3, "till": 1}
+
+
 def projects(client):
     return {one["name"]: one["id"] for one in client.get("identity", "/projects")["projects"]}
 
