@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pumphouse.cli.scope import DESTINATION, SOURCE, scope_of
-from pumphouse.model import DiskMode
+from pumphouse.cli.scope import DESTINATION, SOURCE, mode_of, scope_of
 
 if TYPE_CHECKING:
     from pumphouse.config import Config
@@ -25,7 +24,7 @@ def make_plan(service: Pumphouse, config: Config, parsed: argparse.Namespace) ->
             source=parsed.source or SOURCE,
             destination=parsed.destination or DESTINATION,
             override_file=parsed.override,
-            disk_mode=DiskMode(parsed.mode) if parsed.mode else None,
+            disk_mode=mode_of(parsed),
             progress=progress,
         )
 

@@ -45,13 +45,26 @@ def add_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
         help="which meta-resources come along: those that are needed, or all of the source's "
         "(default: as configured)",
     )
+    add_mode(parser)
+    parser.add_argument("--override", metavar="FILE", type=Path, help="a YAML file with mappings and rules")
+
+
+def add_mode(parser: argparse.ArgumentParser, *, unless: str = "") -> None:
+    """Add --mode, whose choice is :func:`mode_of`.
+
+    :param unless: what wins over it.
+    """
     parser.add_argument(
         "--mode",
         choices=[str(mode) for mode in DiskMode],
         help="how servers' root disks get there: made anew from the image, copied as a snapshot, copied into "
-        "a volume, or whichever loses nothing (default: as configured)",
+        f"a volume, or whichever loses nothing{unless and f', unless {unless}'} (default: as configured)",
     )
-    parser.add_argument("--override", metavar="FILE", type=Path, help="a YAML file with mappings and rules")
+
+
+def mode_of(parsed: argparse.Namespace) -> DiskMode | None:
+    """The mode that was given, if one was."""
+    return DiskMode(parsed.mode) if parsed.mode else None
 
 
 def scope_of(parsed: argparse.Namespace, default: Strategy) -> Scope:

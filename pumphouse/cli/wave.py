@@ -13,6 +13,7 @@ from pumphouse.cli.command import Command, Lister
 from pumphouse.cli.parsing import whole
 from pumphouse.cli.planning import reading
 from pumphouse.cli.running import Running, conclude, expected
+from pumphouse.cli.scope import add_mode, mode_of
 from pumphouse.errors import UsageError
 from pumphouse.text import one_line, when
 
@@ -32,6 +33,7 @@ def _add_id(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def _add_file(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("file", metavar="FILE", type=Path, help="the description of the wave, in YAML")
+    add_mode(parser, unless="the file or its overrides say so")
     return parser
 
 
@@ -127,7 +129,8 @@ class MigrateWave(WaveRunning):
         with self.app.service() as service:
             self.begin(parsed_args, service)
             with reading() as progress:
-                record = service.plan_wave(parsed_args.file, progress=progress)
+                mode = mode_of(parsed_args)
+                record = service.plan_wave(parsed_args.file, disk_mode=mode, progress=progress)
             print(f"Wave {record.id}", file=self._out, flush=True)
             _show_plans(self, service, record, self._out)
             if not parsed_args.yes:
@@ -153,7 +156,8 @@ class PlanWave(Command):
         """Plan and show."""
         with self.app.service() as service:
             with reading() as progress:
-                record = service.plan_wave(parsed_args.file, progress=progress)
+                mode = mode_of(parsed_args)
+                record = service.plan_wave(parsed_args.file, disk_mode=mode, progress=progress)
             self.say(f"Wave {record.id}")
             _show_plans(self, service, record, self.app.stdout)
             self.say(f"Begin it with: {self.app.again('wave', 'resume', record.id)}")

@@ -395,14 +395,17 @@ class Pumphouse:
 
     # -- waves
 
-    def plan_wave(self, path: Path, *, progress: Progress | None = None) -> WaveRecord:
+    def plan_wave(
+        self, path: Path, *, disk_mode: DiskMode | None = None, progress: Progress | None = None
+    ) -> WaveRecord:
         """Plan all groups that a file describes, and keep the wave. Writes nothing to any cloud.
 
+        :param disk_mode: how servers' root disks travel where the file says nothing; None is as configured.
         :raises pumphouse.errors.BadWave: the file is wrong.
         """
         from pumphouse.service.reading import quiet
 
-        return self._waving.plan(path, progress or quiet)
+        return self._waving.plan(path, progress or quiet, disk_mode=disk_mode)
 
     def plan_again(self, plan: Plan) -> Plan:
         """A plan of the same, of what both clouds have now."""

@@ -5,6 +5,7 @@
 source: source                  # clouds; these are the defaults
 destination: destination
 override: shop.yaml             # beside this file
+mode: volume                    # how root disks travel; as configured without it
 servers_at_once: 2              # at most so many servers are down at the same time
 stop_at: 20                     # per cent of a group's servers that may not fail; without it, none may
 groups:
@@ -27,11 +28,11 @@ from pathlib import Path
 from typing import Any
 
 from pumphouse import errors, yamlfile
-from pumphouse.model import Scope, ScopeKind
+from pumphouse.model import DiskMode, Scope, ScopeKind
 
 ASK = "ask"
 _KINDS = {"tenants": ScopeKind.TENANT, "servers": ScopeKind.SERVER, "hosts": ScopeKind.HOST}
-_KNOWN = frozenset({"source", "destination", "override", "servers_at_once", "stop_at", "groups"})
+_KNOWN = frozenset({"source", "destination", "override", "mode", "servers_at_once", "stop_at", "groups"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ class WaveFile:
     source: str
     destination: str
     override: Path | None
+    mode: DiskMode | None
     servers_at_once: int | None
     stop_at: float | None
     groups: tuple[GroupFile, ...]
@@ -74,6 +76,7 @@ def load(path: Path) -> WaveFile:
         source=_text(data, "source", "source", str(path)),
         destination=_text(data, "destination", "destination", str(path)),
         override=path.parent / override if override else None,
+        mode=_mode(data, str(path)),
         servers_at_once=_number(data, "servers_at_once", str(path), most=10_000),
         stop_at=None
         if data.get("stop_at") is None
@@ -124,6 +127,15 @@ def _text(data: Mapping[str, Any], key: str, default: str, where: str) -> str:
     if not isinstance(value, str) or (key in data and not value):
         raise errors.BadWave(f"{where}: {key} must be a text")
     return value
+
+
+def _mode(data: Mapping[str, Any], where: str) -> DiskMode | None:
+    if "mode" not in data:
+        return None
+    known = [str(mode) for mode in DiskMode]
+    if data["mode"] not in known:
+        raise errors.BadWave(f"{where}: mode must be one of {', '.join(known)}")
+    return DiskMode(data["mode"])
 
 
 def _number(data: Mapping[str, Any], key: str, where: str, *, most: int) -> int | None:

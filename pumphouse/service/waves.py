@@ -17,7 +17,7 @@ from pumphouse.engine.control import Control
 from pumphouse.engine.heart import Heart
 from pumphouse.events import Event, Listener, UnitChanged
 from pumphouse.flow.units import divide
-from pumphouse.model import Action, Ref
+from pumphouse.model import Action, DiskMode, Ref
 from pumphouse.plan.document import Plan, changes
 from pumphouse.registry import Registry
 from pumphouse.report.model import Report
@@ -76,9 +76,10 @@ class Waving:
 
     # -- planning
 
-    def plan(self, path: Path, progress: reading.Progress) -> WaveRecord:
+    def plan(self, path: Path, progress: reading.Progress, *, disk_mode: DiskMode | None) -> WaveRecord:
         """Plan all groups, and keep the wave. Writes nothing to any cloud.
 
+        :param disk_mode: how servers' root disks travel where the file says nothing; None is as configured.
         :raises pumphouse.errors.BadWave: the file is wrong, or two groups move the same server.
         """
         described = wavefile.load(path)
@@ -90,6 +91,7 @@ class Waving:
                 source=described.source,
                 destination=described.destination,
                 override_file=described.override,
+                disk_mode=described.mode or disk_mode,
                 progress=progress,
             )
             _refuse_twice(one.name, plan, taken)

@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pumphouse import config
 from pumphouse.devcloud.client import Client
+from pumphouse.service import Pumphouse
 
 from .conftest import PASSWORD, admin
 
@@ -93,6 +95,14 @@ def test_a_plan_is_kept_shown_and_begun_later(pumphouse, cloud_pair, tenants, wr
     again = re.search(r"Begin it with: pumphouse (wave resume w-\w{6})", planned.stdout)[1]
     assert pumphouse(*again.split()).returncode == 0
     assert servers(cloud_pair.destination) == {"lab": 1, "shop": 1}
+
+
+@pytest.mark.parametrize(("in_the_file", "used"), [({}, "volume"), ({"mode": "snapshot"}, "snapshot")])
+def test_the_way_of_disks_is_given_or_the_files(pumphouse, operator, tenants, write, in_the_file, used):
+    write({"tenants": ["lab"]}, **in_the_file)
+    assert pumphouse("plan", "wave", "wave.yaml", "--mode", "volume").returncode == 0
+    with Pumphouse.open(config.load([operator])) as app:
+        assert [plan.disk_mode for plan in app.wave_plans("last")] == [used]
 
 
 def test_a_group_that_asks_waits_for_a_word(pumphouse, cloud_pair, tenants, write):
@@ -333,6 +343,8 @@ def test_a_roll_back_that_was_cut_short_goes_on_backwards(
         ({"groups": [{"tenants": ["a"], "start": ["2026-12-01"]}]}, "start must be a time such as"),
         ({"groups": [{"tenants": ["a"], "start": {}}]}, "start must be a time such as"),
         ({"groups": [{"name": "x", "tenants": ["a"]}, {"name": "x", "tenants": ["b"]}]}, "called x"),
+        ({"groups": [{"tenants": ["a"]}], "mode": "fast"}, "mode must be one of image, snapshot"),
+        ({"groups": [{"tenants": ["a"]}], "mode": []}, "mode must be one of image, snapshot"),
         ({"groups": [{"tenants": ["a"]}], "servers_at_once": 0}, "a whole number from 1 to 10000"),
         ({"groups": [{"tenants": ["a"]}], "stop_at": 101}, "a whole number from 1 to 100"),
     ],
