@@ -72,8 +72,7 @@ class Migrating:
 
     def run(self) -> MigrationRecord:
         """Carry it out from where it is."""
-        self._require(MigrationState.PLANNED, MigrationState.PAUSED, MigrationState.RUNNING)
-        with self._at_work(MigrationState.RUNNING) as place:
+        with self._at_work(MigrationState.RUNNING, require=self._require_to_go_on) as place:
             return self._carry_out(place)
 
     def resume(self) -> MigrationRecord:
@@ -86,39 +85,24 @@ class Migrating:
 
     def retry(self, plan_again: Callable[[Plan], Plan]) -> MigrationRecord:
         """Take back what a failed unit could not, plan again, and do what is missing."""
-        self._require(
-            MigrationState.PARTIAL,
-            MigrationState.FAILED,
-            MigrationState.CANCELLED,
-            MigrationState.SUCCEEDED,
-            MigrationState.ROLLED_BACK,
-        )
-        stuck = self._take_back_left()
-        if stuck is not None:
-            return stuck
-        plan = plan_again(load_plan(self._store, self._record.plan_id))
-        plan.require_unblocked()
-        with self._at_work(MigrationState.RUNNING, plan=plan) as place:
-            self._forget_gone(place)
-            return self._carry_out(place)
+        with self._had(self._require_ended) as epoch:
+            stuck = self._take_back_left(epoch)
+            return stuck if stuck is not None else self._again(epoch, plan_again)
 
     def cut_over(self, plan_again: Callable[[Plan], Plan]) -> MigrationRecord:
         """Plan again, and do all that was left when it was prepared."""
-        record = self._record
-        require_prepared(record)
-        self.require_forwards()
-        plan = plan_again(load_plan(self._store, record.plan_id))
-        plan.require_unblocked()
-        require_untouched(plan, record.options.get(PREPARED, {}), self._app.registry)
-        with self._at_work(MigrationState.RUNNING, plan=plan, options={PREPARE: False}) as place:
-            self._forget_gone(place)
-            return self._carry_out(place)
+        with self._had(self._require_prepared) as epoch:
+            touched, registry = self._record.options.get(PREPARED, {}), self._app.registry
+            return self._again(
+                epoch,
+                plan_again,
+                check=lambda plan: require_untouched(plan, touched, registry),
+                options={PREPARE: False},
+            )
 
     def cancel(self) -> MigrationRecord:
         """Take back the units that have not ended, and end."""
-        self._require(MigrationState.PAUSED, MigrationState.RUNNING, MigrationState.CANCELLING)
-        self.require_forwards()
-        with self._at_work(MigrationState.CANCELLING) as place:
+        with self._at_work(MigrationState.CANCELLING, require=self._require_to_cancel) as place:
             return self._cancelled(place)
 
     def roll_back(self) -> MigrationRecord:
@@ -146,7 +130,7 @@ class Migrating:
 
     # -- a run
 
-    def _take_back_left(self) -> MigrationRecord | None:
+    def _take_back_left(self, epoch: int) -> MigrationRecord | None:
         """Take back what failed units left behind, which is in the way of a new plan.
 
         None if the way is free, else the migration, whose reason says what still stands in it.
@@ -155,12 +139,40 @@ class Migrating:
         if not any(entry.state is JournalState.LEFT for entry in entries):
             return None
         # In the state in which it is: one that dies here has not begun to run again.
-        with self._at_work(None) as place:
-            left = Rollback(place, control=self._control, jobs=self._jobs).left()
-            if not self._stuck(place.known):
-                return None
-            reason = f"{len(left)} could not be taken back: {'; '.join(left[:3])}" if left else ""
-            return self._end(place, self._record.state, reason)
+        place = self._place(epoch)
+        left = Rollback(place, control=self._control, jobs=self._jobs).left()
+        if not self._stuck(place.known):
+            return None
+        reason = f"{len(left)} could not be taken back: {'; '.join(left[:3])}" if left else ""
+        return self._end(place, self._record.state, reason)
+
+    def _again(
+        self,
+        epoch: int,
+        plan_again: Callable[[Plan], Plan],
+        *,
+        check: Callable[[Plan], None] = lambda _: None,
+        options: Mapping[str, Any] | None = None,
+    ) -> MigrationRecord:
+        """Plan again, and carry that out.
+
+        It is had meanwhile, for what is planned holds only as long as no other process is at work on it.
+
+        :param check: raises what makes the plan impossible.
+        :param options: those that change with the plan.
+        """
+        plan = plan_again(load_plan(self._store, self._record.plan_id))
+        plan.require_unblocked()
+        check(plan)
+        if self._control.stop.is_set():
+            return self._not_begun(epoch)
+        self._record = self._store.migrations.set_plan(
+            self._record.id, plan.id, epoch=epoch, options=options, fulfils=self._fulfils
+        )
+        place = self._place(epoch)
+        self._tell(place, self._record.state)
+        self._forget_gone(place)
+        return self._carry_out(place)
 
     def _carry_out(self, place: Workplace) -> MigrationRecord:
         place.adopt_ids()
@@ -170,9 +182,7 @@ class Migrating:
         run = Run(place, backend=backend, control=self._control, jobs=self._jobs, prepare=prepare)
         outcomes = run.run()
         if self._control.request is Request.CANCEL:
-            # In the store before the first of it is undone: from there on nothing goes forwards again.
-            self._enter(place, MigrationState.CANCELLING)
-            return self._cancelled(place)
+            return self._cancel_now(place)
         if self._control.stop.is_set():
             return self._end(place, MigrationState.PAUSED, self._control.why)
         # From here on it ends: a request to stop must not leave grants behind.
@@ -214,6 +224,24 @@ class Migrating:
             for entry in self._store.journal.open_entries(self._record.id)
             if entry.state is JournalState.LEFT and not entry.temporary
         ]
+
+    def _not_begun(self, epoch: int) -> MigrationRecord:
+        """It was asked to stop before it began again: it stays as it is, unless it is to be cancelled."""
+        record = self._record
+        if record.state.ended:
+            return record
+        place = self._place(epoch)
+        if self._control.request is Request.CANCEL:
+            return self._cancel_now(place)
+        return self._end(place, record.state, record.reason)
+
+    def _cancel_now(self, place: Workplace) -> MigrationRecord:
+        # In the store before the first of it is undone: from there on nothing goes forwards again.
+        self._record = self._store.migrations.set_state(
+            self._record.id, MigrationState.CANCELLING, epoch=place.epoch
+        )
+        self._tell(place, MigrationState.CANCELLING)
+        return self._cancelled(place)
 
     def _cancelled(self, place: Workplace) -> MigrationRecord:
         """What has not ended is undone; what has is kept, for a roll-back or a retry.
@@ -305,79 +333,77 @@ class Migrating:
 
     @contextmanager
     def _at_work(
-        self,
-        state: MigrationState | None,
-        *,
-        plan: Plan | None = None,
-        options: Mapping[str, Any] | None = None,
+        self, state: MigrationState | None, *, require: Callable[[], None] = lambda: None
     ) -> Iterator[Workplace]:
-        """Have the migration, keep the claim alive, and let go of it at the end, whatever comes.
+        """Have the migration, with all that its steps need.
 
         :param state: its state meanwhile; None is the one in which it is.
-        :param plan: a new one, to go on with, and the ``options`` that change with it.
+        :param require: as for :meth:`_had`.
         """
-        migrations, clouds = self._store.migrations, self._app.clouds
-        source, destination = clouds.open(self._record.source), clouds.open(self._record.destination)
-        epoch = migrations.take(self._record.id, Owner.this_process(), fulfils=self._fulfils)
+        with self._had(require) as epoch:
+            if state is not None:
+                self._record = self._store.migrations.set_state(self._record.id, state, epoch=epoch)
+            place = self._place(epoch)
+            if state is not None:
+                self._tell(place, state)
+            yield place
+
+    @contextmanager
+    def _had(self, require: Callable[[], None]) -> Iterator[int]:
+        """Have the migration, keep the claim alive, and let go of it at the end, whatever comes.
+
+        :param require: raises WrongState if the migration, as it is, does not allow what is to be done. It is
+            asked before, so that nothing changes, and again: until then another process may have been at it.
+        """
+        require()
+        migrations, id = self._store.migrations, self._record.id
+        epoch = migrations.take(id, Owner.this_process(), fulfils=self._fulfils)
         try:
-            # Until now another process may have been at work on it.
-            record = self._record = migrations.get(self._record.id)
-            plans = self._plans()
-            if plan is not None:
-                record = migrations.set_plan(record.id, plan.id, epoch=epoch, options=options)
-                plans = [plan, *plans]
-            elif state is not None:
-                record = migrations.set_state(record.id, state, epoch=epoch)
             writer = self._writer = EventWriter(self._store.events)
-            with writer, Heart(migrations, record.id, epoch, self._control):
-                place = Workplace(
-                    store=self._store,
-                    registry=self._app.registry,
-                    source=source,
-                    destination=destination,
-                    migration=record,
-                    plan=plans[0],
-                    plans={one.id: one for one in plans},
-                    known=merge(plans),
-                    epoch=epoch,
-                    settings=self._settings(record),
-                    passwords=passwords(
-                        self._app.config,
-                        str(record.options.get("passwords")),
-                        record.source,
-                        destination,
-                        record.id,
-                    ),
-                    lane=Lane(
-                        transfers=record.options.get("transfers") or self._app.config.engine.transfers,
-                        bandwidth=record.options.get("bandwidth", self._app.config.engine.bandwidth),
-                    ),
-                    emit=self._emitter(writer),
-                    ids=self._store.ids_of(record),
-                    access=Access(
-                        destination,
-                        self._store.journal_of(record.id, OUTSIDE, epoch=epoch, plan=plans[0].id),
-                        carried=partial(
-                            self._store.ids.stands, record.source, record.destination, "role_assignment"
-                        ),
-                    ),
-                )
-                if state is not None:
-                    self._tell(place, state)
-                yield place
+            with writer, Heart(migrations, id, epoch, self._control):
+                self._record = migrations.get(id)
+                require()
+                yield epoch
         finally:
-            migrations.release(self._record.id, epoch)
+            migrations.release(id, epoch)
 
-    def _emitter(self, writer: EventWriter) -> Listener:
-        listener = self._listener
-        if listener is None:
-            return writer
+    def _place(self, epoch: int) -> Workplace:
+        """All that the steps of this migration need."""
+        record, config, clouds = self._record, self._app.config, self._app.clouds
+        source, destination = clouds.open(record.source), clouds.open(record.destination)
+        plans = self._plans()
+        return Workplace(
+            store=self._store,
+            registry=self._app.registry,
+            source=source,
+            destination=destination,
+            migration=record,
+            plan=plans[0],
+            plans={one.id: one for one in plans},
+            known=merge(plans),
+            epoch=epoch,
+            settings=self._settings(record),
+            passwords=passwords(
+                config, str(record.options.get("passwords")), record.source, destination, record.id
+            ),
+            lane=Lane(
+                transfers=record.options.get("transfers") or config.engine.transfers,
+                bandwidth=record.options.get("bandwidth", config.engine.bandwidth),
+            ),
+            emit=self._emit,
+            ids=self._store.ids_of(record),
+            access=Access(
+                destination,
+                self._store.journal_of(record.id, OUTSIDE, epoch=epoch, plan=plans[0].id),
+                carried=partial(self._store.ids.stands, record.source, record.destination, "role_assignment"),
+            ),
+        )
 
-        def emit(event: Event) -> None:
-            writer(event)
-            listener(event)
-
-        return emit
+    def _emit(self, event: Event) -> None:
+        if self._writer is not None:
+            self._writer(event)
+        if self._listener is not None:
+            self._listener(event)
 
     def _settings(self, record: MigrationRecord) -> Settings:
         engine, options = self._app.config.engine, record.options
@@ -391,11 +417,6 @@ class Migrating:
             image_timeout=engine.image_timeout,
             delete_timeout=engine.delete_timeout,
         )
-
-    def _enter(self, place: Workplace, state: MigrationState) -> None:
-        """Go over to another state in the middle of the work."""
-        self._store.migrations.set_state(self._record.id, state, epoch=place.epoch)
-        self._tell(place, state)
 
     def _tell(self, place: Workplace, state: MigrationState) -> None:
         place.emit(MigrationChanged(migration=self._record.id, state=str(state)))
@@ -419,11 +440,32 @@ class Migrating:
             after = page[-1].seq
 
     def _rolling_back(self) -> bool:
-        if self._record.state is MigrationState.ROLLING_BACK:
-            return True
+        if self._record.state is not MigrationState.PAUSED:
+            return self._record.state is MigrationState.ROLLING_BACK
         last = [one for one in self._all_events() if isinstance(one, MigrationChanged)]
         begun = [one.state for one in last if one.state in {"RUNNING", "ROLLING_BACK"}]
-        return self._record.state is MigrationState.PAUSED and begun[-1:] == ["ROLLING_BACK"]
+        return begun[-1:] == ["ROLLING_BACK"]
+
+    def _require_to_go_on(self) -> None:
+        self._require(MigrationState.PLANNED, MigrationState.PAUSED, MigrationState.RUNNING)
+        self.require_forwards()
+
+    def _require_to_cancel(self) -> None:
+        self._require(MigrationState.PAUSED, MigrationState.RUNNING, MigrationState.CANCELLING)
+        self.require_forwards()
+
+    def _require_prepared(self) -> None:
+        require_prepared(self._record)
+        self.require_forwards()
+
+    def _require_ended(self) -> None:
+        self._require(
+            MigrationState.PARTIAL,
+            MigrationState.FAILED,
+            MigrationState.CANCELLED,
+            MigrationState.SUCCEEDED,
+            MigrationState.ROLLED_BACK,
+        )
 
     def _require(self, *states: MigrationState) -> None:
         if self._record.state not in states:

@@ -223,19 +223,32 @@ class Migrations:
 
     @retried
     def set_plan(
-        self, id: str, plan_id: str, *, epoch: int, options: Mapping[str, Any] | None = None
+        self,
+        id: str,
+        plan_id: str,
+        *,
+        epoch: int,
+        options: Mapping[str, Any] | None = None,
+        fulfils: bool = False,
     ) -> MigrationRecord:
         """Run again with another plan of the same scope: a retry, or a cutover.
 
         All at once: a process that dies has either not begun, or left what a resume goes on with.
 
         :param options: those that change with it.
-        :raises WrongState: it cannot run from its state.
+        :param fulfils: as for :meth:`take`.
+        :raises WrongState: it cannot run from its state, or something else has been wanted of it since it was
+            taken.
         :raises Fenced: another process has taken the migration over.
         """
         with Session(self._database.writer) as session, session.begin():
             row = locked_row(session, find_row(session, id).id)
             _check_epoch(row, epoch)
+            if row.wanted is not None and not fulfils:
+                raise WrongState(
+                    f"migration {row.id}: somebody has asked for another thing meanwhile: {row.wanted}",
+                    next_step=f"Watch it with: pumphouse migration watch {row.id}",
+                )
             _enter(row, MigrationState.RUNNING, by_process=True)
             row.reason = ""
             plans = [row.plan_id, *row.options.get(EARLIER_PLANS, ())]
@@ -324,10 +337,14 @@ class Migrations:
 
     @retried
     def request(self, id: str, what: Request) -> MigrationRecord:
-        """Ask the process at work to pause or cancel. Raises WrongState when the migration has ended."""
+        """Ask the process at work to pause or cancel.
+
+        :raises WrongState: the migration has ended. A retry that has not begun may be paused.
+        """
         with Session(self._database.writer) as session, session.begin():
             row = locked_row(session, find_row(session, id).id)
-            if MigrationState(row.state).ended:
+            begins = what is Request.PAUSE and row.wanted is not None
+            if MigrationState(row.state).ended and not begins:
                 raise WrongState(f"migration {row.id} has ended already: it is {row.state}")
             row.request = what
             return record_of(row)

@@ -115,12 +115,12 @@ class Wishes:
 
     @retried
     def drop(self, id: str, *, made_at: datetime | None = None) -> MigrationRecord:
-        """Want nothing of a migration any longer.
+        """Want nothing of a migration any longer, nor ask anything of who was at it.
 
         :param made_at: only if the wish is still the one that was made then.
         """
         with Session(self._database.writer) as session, session.begin():
             row = locked_row(session, find_row(session, id).id)
             if made_at is None or row.wanted_at == made_at:
-                row.wanted = row.wanted_at = None
+                row.wanted = row.wanted_at = row.request = None
             return record_of(row)

@@ -12,9 +12,11 @@ import openstack
 import pytest
 
 from pumphouse import errors
+from pumphouse.engine import heart
 from pumphouse.engine.control import Control
 from pumphouse.events import StepChanged
 from pumphouse.model import Action, DiskMode
+from pumphouse.service.planning import Planning
 from pumphouse.store.states import MigrationState, UnitState
 from pumphouse.store.wishes import Wish
 
@@ -158,6 +160,102 @@ def test_a_cutover_that_an_ending_process_has_paused_is_gone_on_with_by_the_next
     assert (ended.state, ended.reason) == (MigrationState.SUCCEEDED, "")
     assert site.app.report(record.id).verified
     assert names(site.destination, "servers") == {"web-1", "web-2", "app-1", "app-2", "db-1"}
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """What another process does while a plan is made again, which may take minutes."""
+
+    def during(act):
+        again = Planning.again
+
+        def planned(planning, plan):
+            found = again(planning, plan)
+            monkeypatch.setattr(Planning, "again", again)
+            act()
+            return found
+
+        monkeypatch.setattr(Planning, "again", planned)
+
+    return during
+
+
+@pytest.mark.parametrize("what", ["pause", "cancel"])
+def test_a_cutover_that_is_stopped_while_it_plans_moves_nothing(site, meanwhile, what):
+    record, control = prepare(site), Control()
+
+    def stopped():
+        getattr(site.app, what)(record.id)
+        until(control.stop.is_set)
+
+    meanwhile(stopped)
+    before, _ = site.states()
+    ended = site.app.cut_over(record.id, control=control)
+    after, _ = site.states()
+    assert after["tables"]["servers"] == before["tables"]["servers"]
+    assert names(site.destination, "servers") == set()
+    assert ended.request is None
+    if what == "cancel":
+        assert ended.state is MigrationState.CANCELLED
+        return
+    assert ended.prepared
+    assert ended.reason == record.reason
+    assert site.app.cut_over(record.id).state is MigrationState.SUCCEEDED
+
+
+@pytest.mark.parametrize("what", ["rollback", "cut_over"])
+def test_nobody_else_begins_anything_while_a_cutover_plans(site, meanwhile, what):
+    record = prepare(site)
+    refused = []
+
+    def other():
+        with pytest.raises(errors.MigrationBusy, match=record.id) as caught:
+            getattr(site.app, what)(record.id)
+        refused.append(caught)
+
+    meanwhile(other)
+    assert site.app.cut_over(record.id).state is MigrationState.SUCCEEDED
+    assert refused
+
+
+def test_a_retry_that_plans_is_not_rolled_back_under_it_and_gives_way_to_a_wish(site, meanwhile):
+    site.destination.faults.add("server_error", path="web-1")
+    record = site.migrate()
+    assert record.state is MigrationState.PARTIAL
+
+    def wished():
+        with pytest.raises(errors.MigrationBusy, match=record.id):
+            site.app.rollback(record.id)
+        site.app.want(record.id, Wish.ROLLBACK)
+
+    meanwhile(wished)
+    with pytest.raises(errors.WrongState, match="asked for another thing meanwhile: rollback"):
+        site.app.retry(record.id)
+    assert site.app.migration(record.id).state is MigrationState.PARTIAL
+    with site.app.supervise(at_once=1):
+        until(lambda: site.app.migration(record.id).wanted is None)
+    assert site.app.migration(record.id).state is MigrationState.ROLLED_BACK
+
+
+def test_a_supervisor_may_be_paused_while_it_plans_a_retry(site, meanwhile):
+    site.destination.faults.add("server_error", path="web-1")
+    record = site.migrate()
+    before = site.writes()
+    planned = []
+
+    def stopped():
+        site.app.pause(record.id)
+        time.sleep(2 * heart.EVERY)
+        planned.append(True)
+
+    meanwhile(stopped)
+    site.app.want(record.id, Wish.RETRY)
+    with site.app.supervise(at_once=1):
+        until(lambda: planned and site.app.migration(record.id).wanted is None)
+    ended = site.app.migration(record.id)
+    assert (ended.state, ended.reason, ended.request) == (record.state, record.reason, None)
+    assert site.writes() == before
+    assert site.app.retry(record.id).state is MigrationState.SUCCEEDED
 
 
 def test_without_servers_there_is_nothing_to_wait_for(site):
