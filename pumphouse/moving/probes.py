@@ -14,11 +14,10 @@ import signal
 import socket
 import ssl
 import subprocess
-import tempfile
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
-from typing import IO
+from io import FileIO
 from urllib.parse import urlsplit
 
 from pumphouse.text import one_line
@@ -29,6 +28,8 @@ _LONGEST_LINE = 4096
 """Bytes of an answer that are read to find its status."""
 _LONGEST_TOLD = 200
 """Characters of a command's last line that are told."""
+_BLOCK, _BLOCKS = 1 << 16, 64
+"""Bytes that are read of a command's output at once, and how often in one look."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -98,20 +99,26 @@ def command(words: Sequence[str], environment: Mapping[str, str]) -> Probe:
 
     Raises CannotRun.
     """
-    with tempfile.TemporaryFile() as output:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with FileIO(reading) as output:
         try:
             process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=writing,
                 stderr=subprocess.STDOUT,
                 env=environment,
                 start_new_session=True,
             )
         except OSError as error:
             raise CannotRun(_said(error)) from None
+        finally:
+            os.close(writing)
+        told = b""
         try:
             while process.poll() is None:
+                told = _read_on(output, told)
                 yield
         finally:
             if process.returncode is None:
@@ -120,8 +127,8 @@ def command(words: Sequence[str], environment: Mapping[str, str]) -> Probe:
                 process.wait()
         if process.returncode == 0:
             return ""
-        said = _last_line(output)
-        return f"it exited with {process.returncode}{f': {said}' if said else ''}"
+        last = _last_line(_read_on(output, told))
+        return f"it exited with {process.returncode}{f': {last}' if last else ''}"
 
 
 def _socket(address: str) -> socket.socket:
@@ -181,10 +188,18 @@ def _line(connection: socket.socket) -> Generator[None, None, bytes]:
     return line
 
 
-def _last_line(output: IO[bytes]) -> str:
-    output.seek(0, os.SEEK_END)
-    output.seek(max(0, output.tell() - _LONGEST_LINE))
-    lines = output.read().decode(errors="replace").strip().splitlines()
+def _read_on(output: FileIO, told: bytes) -> bytes:
+    """The end of what a command has printed so far; one that prints without end is slowed down."""
+    for _ in range(_BLOCKS):
+        more = output.read(_BLOCK)
+        if not more:
+            break
+        told = (told + more)[-_LONGEST_LINE:]
+    return told
+
+
+def _last_line(told: bytes) -> str:
+    lines = told.decode(errors="replace").strip().splitlines()
     return one_line(lines[-1])[:_LONGEST_TOLD] if lines else ""
 
 
