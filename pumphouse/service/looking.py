@@ -76,5 +76,8 @@ class Looker(ABC):
                 self._turn()
             except errors.StoreError as error:
                 LOG.warning("%s cannot read what there is to do: %s", self.name, error)
+            except Exception:
+                # It must not end while its process lives: nobody would begin anything any longer.
+                LOG.exception("%s goes on after something unexpected", self.name)
             self._look.wait(self._every)
             self._look.clear()

@@ -113,8 +113,8 @@ class Runner(Looker):
                 target=self._work, args=(work,), name=f"pumphouse-{taken.id}", daemon=True
             )
             with self._lock:
-                self._working[taken.id] = thread, work
-            thread.start()
+                thread.start()
+                self._working[taken.id] = thread, work  # its end waits for the lock
 
     def _tell(self) -> None:
         with self._lock:

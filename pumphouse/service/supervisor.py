@@ -97,8 +97,8 @@ class Supervisor(Looker):
                 thread = threading.Thread(
                     target=self._work, args=(record, control), name=f"pumphouse-{record.id}", daemon=True
                 )
-                self._working[record.id] = _Work(thread, control)
                 thread.start()
+                self._working[record.id] = _Work(thread, control)  # its end waits for the lock
 
     def _work(self, record: MigrationRecord, control: Control) -> None:
         try:
