@@ -424,8 +424,6 @@ class Migrating:
             self._writer.flush()  # a resume must see which way it was going
 
     def _end(self, place: Workplace, state: MigrationState, reason: str = "") -> MigrationRecord:
-        if state.ended:
-            self._store.claims.release_all(self._record.id)
         record = self._store.migrations.set_state(self._record.id, state, epoch=place.epoch, reason=reason)
         place.emit(MigrationChanged(migration=record.id, state=str(state), reason=reason))
         return record

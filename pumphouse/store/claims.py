@@ -47,12 +47,6 @@ class ClaimTable:
                 sa.delete(ClaimRow).where(*_is(destination, ref), ClaimRow.migration == migration)
             )
 
-    @retried
-    def release_all(self, migration: str) -> None:
-        """Give all claims of a migration up."""
-        with Session(self._database.writer) as session, session.begin():
-            session.execute(sa.delete(ClaimRow).where(ClaimRow.migration == migration))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationClaims:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from pumphouse.errors import KeyReused, MigrationBusy, WrongState
 from pumphouse.store.database import Database, retried
-from pumphouse.store.models import MigrationRow, PlanRow
+from pumphouse.store.models import ClaimRow, MigrationRow, PlanRow
 from pumphouse.store.names import EARLIER_PLANS, FINALIZED, PREPARE, PREPARED, find_id, following, new_id
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import ALLOWED, FINALIZABLE, MigrationState
@@ -207,6 +207,8 @@ class Migrations:
     ) -> MigrationRecord:
         """Change the state, where that is allowed; the same state again only changes the reason.
 
+        With its end all its claims are given up.
+
         :param expect: refuse when it is in none of these states.
         :param epoch: what :meth:`take` answered, where the process at work changes it.
         :raises WrongState: from its state this one cannot follow.
@@ -219,6 +221,8 @@ class Migrations:
                 raise _cannot_become(row, state)
             _enter(row, state, by_process=epoch is not None)
             row.reason = reason
+            if state.ended:
+                session.execute(sa.delete(ClaimRow).where(ClaimRow.migration == row.id))
             return record_of(row)
 
     @retried

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pumphouse.errors import UnknownResource
+from pumphouse.errors import Fenced, UnknownResource
 from pumphouse.model import Inventory, Ref, Resource
+from pumphouse.store.owner import Owner
 from pumphouse.store.states import MigrationState, UnitState
 from pumphouse.store.units import UnitRecord
 
@@ -75,8 +76,22 @@ def test_a_claim_can_be_given_up(store, make_migration) -> None:
     assert store.claims.claim("to", FLAVOR, second.id) == first.id
     store.claims.release("to", FLAVOR, first.id)
     assert store.claims.claim("to", FLAVOR, second.id) == second.id
-    store.claims.release_all(first.id)
-    assert store.claims.claim("to", KEY, second.id) == second.id
+    assert store.claims.claim("to", KEY, second.id) == first.id
+
+
+def test_who_has_lost_a_migration_gives_up_none_of_its_claims(store, make_migration) -> None:
+    first, second = make_migration(), make_migration()
+    lost = store.migrations.take(first.id, Owner(host="elsewhere", pid=1, started=0.0))
+    store.migrations.set_state(first.id, MigrationState.RUNNING, epoch=lost)
+    assert store.claims.claim("to", FLAVOR, first.id) == first.id
+    store.migrations.release(first.id, lost)
+    epoch = store.migrations.take(first.id, Owner.this_process())
+    with pytest.raises(Fenced):
+        store.migrations.set_state(first.id, MigrationState.PARTIAL, epoch=lost)
+    assert store.claims.claim("to", FLAVOR, second.id) == first.id
+    store.migrations.set_state(first.id, MigrationState.PARTIAL, epoch=epoch)
+    store.migrations.set_state(first.id, MigrationState.RUNNING, epoch=epoch)
+    assert store.claims.claim("to", FLAVOR, second.id) == second.id, "its end had given it up"
 
 
 def test_who_waits_goes_on_as_soon_as_the_claim_is_given_up(store, make_migration) -> None:
