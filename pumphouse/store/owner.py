@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 FRESH = timedelta(seconds=30)
-"""A process of another host that has given no sign for longer is taken for dead."""
+"""A process that has given no sign for longer is taken for dead."""
 _SAME_START = 0.5
 """Start times are told in clock ticks, so two readings may differ a little."""
 
@@ -39,9 +39,16 @@ class Owner:
         return abs(started - self.started) < _SAME_START
 
     def alive(self, *, heartbeat_at: datetime | None, now: datetime) -> bool:
-        """Whether it still runs: asked of the system on its own host, told by its heartbeat elsewhere."""
+        """Whether it still runs, and is at it: its heartbeat tells.
+
+        On its own host the system is asked, too, so that a death is known at once; and of what has no
+        heartbeat, alone.
+        """
+        fresh = heartbeat_at is not None and now - heartbeat_at < FRESH
         if self.host != socket.gethostname():
-            return heartbeat_at is not None and now - heartbeat_at < FRESH
+            return fresh
+        if heartbeat_at is not None and not fresh:
+            return False  # it outlives a work whose end the store could not be told
         import psutil
 
         try:

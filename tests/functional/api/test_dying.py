@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
+import threading
+from datetime import timedelta
 
 import psutil
 import pytest
 import requests
+import sqlalchemy as sa
 from serving import done_over
+
+from pumphouse.model import Scope, ScopeKind
+from pumphouse.store import owner
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
 
@@ -82,3 +89,39 @@ def test_a_restart_pauses_in_order_and_the_next_process_goes_on(serve, service, 
     cloud_pair.destination.timings["build"] = 0.02
     again = serve()
     wait_for(lambda: show(again, id)["state"] == "SUCCEEDED")
+
+
+def test_a_store_that_is_away_for_a_moment_holds_nothing_up(service, cloud_pair, wait_for, monkeypatch):
+    monkeypatch.setattr(owner, "FRESH", timedelta(seconds=3))
+    plan = service.plan(
+        Scope(kind=ScopeKind.TENANT, names=("shop",)), source="source", destination="destination"
+    )
+    record = service.start(plan, check_fresh=False, wanted=True)
+    cloud_pair.destination.timings["build"] = 2.0
+    away, failed = threading.Event(), []
+
+    def fail(*_):
+        if away.is_set():
+            failed.append(1)
+            raise sa.exc.OperationalError("", {}, sqlite3.OperationalError("disk I/O error"))
+
+    database = service.store.database
+    for engine in (database.writer, database.reader):
+        sa.event.listen(engine, "before_cursor_execute", fail)
+    with service.supervise(at_once=1) as supervisor:
+        wait_for(
+            lambda: any(one.step == "boot" and one.state == "RUNNING" for one in service.steps(record.id))
+        )
+        away.set()
+        wait_for(lambda: not list(supervisor._threads()))
+        away.clear()
+        assert failed
+        left = service.migration(record.id)
+        assert (left.state, left.wanted) == ("RUNNING", "run")
+        assert left.owner == owner.Owner.this_process()
+        wait_for(lambda: service.migration(record.id).wanted is None)
+    ended = service.migration(record.id)
+    assert (ended.state, ended.reason) == ("SUCCEEDED", "")
+    assert service.report(record.id).verified
+    servers = [one["name"] for one in cloud_pair.destination.state()["tables"]["servers"]]
+    assert len(servers) == len(set(servers))

@@ -160,6 +160,22 @@ def test_a_process_of_another_host_is_taken_over_when_it_is_silent(store, migrat
     assert store.migrations.take(migration.id, ME) == epoch + 1
 
 
+def test_a_process_of_this_host_that_outlives_its_work_is_taken_over_when_it_is_silent(
+    store, migration
+) -> None:
+    """The store was away when it wanted to let go."""
+    epoch = store.migrations.take(migration.id, ME)
+    silent = datetime.now(UTC) - FRESH
+    with store.engine.begin() as connection:
+        connection.execute(sa.update(MigrationRow).values(heartbeat_at=silent + timedelta(seconds=5)))
+    with pytest.raises(MigrationBusy):
+        store.migrations.take(migration.id, ME)
+    with store.engine.begin() as connection:
+        connection.execute(sa.update(MigrationRow).values(heartbeat_at=silent))
+    assert not store.migrations.get(migration.id).at_work(datetime.now(UTC))
+    assert store.migrations.take(migration.id, ME) == epoch + 1
+
+
 def test_a_heartbeat_keeps_a_process_of_another_host_alive(store, migration) -> None:
     epoch = store.migrations.take(migration.id, ELSEWHERE)
     with store.engine.begin() as connection:
