@@ -134,7 +134,8 @@ class Resume(Running):
                 parsed_args, id, tally, lambda **how: service.resume(id, **how)
             )
             conclude(self, out, service, ended)
-        return status_of(ended, interrupted=interrupted)
+        # It goes on with a roll-back only if that was asked for before.
+        return status_of(ended, interrupted=interrupted, taken_back=True)
 
 
 class PlanningAgain(Running):
@@ -215,8 +216,7 @@ class Rollback(Running):
                 parsed_args, migration.id, tally, lambda **how: service.rollback(migration.id, **how)
             )
             conclude(self, out, service, ended)
-        # Here the roll-back is what was asked for.
-        return 0 if str(ended.state) == "ROLLED_BACK" else status_of(ended, interrupted=interrupted)
+        return status_of(ended, interrupted=interrupted, taken_back=True)
 
     def _confirmed(self, migration: MigrationRecord) -> bool:
         print(

@@ -90,9 +90,9 @@ def told(service: Pumphouse, migration: MigrationRecord, console: Console, out: 
     summarise(report, console)
 
 
-def status_of(migration: MigrationRecord, *, interrupted: bool = False) -> int:
-    """The exit status for how a migration ended."""
-    if migration.prepared:
+def status_of(migration: MigrationRecord, *, interrupted: bool = False, taken_back: bool = False) -> int:
+    """The exit status for how a migration ended; ``taken_back`` says that a roll-back was asked for."""
+    if migration.prepared or (taken_back and str(migration.state) == "ROLLED_BACK"):
         return 0
     if interrupted and str(migration.state) == "PAUSED":
         return INTERRUPTED

@@ -94,6 +94,21 @@ def test_kill_9_is_survived(pumphouse, cloud_pair, stuck):
     assert pumphouse("migration", "verify", id).returncode == 0
 
 
+def test_a_roll_back_that_was_killed_is_gone_on_with(pumphouse, process, cloud_pair, stuck):
+    started, id = stuck
+    started.kill()
+    started.communicate(timeout=30)
+    cloud_pair.destination.holds.release()
+    cloud_pair.destination.holds.set(2)
+    with process("migration", "rollback", id, "--yes") as taking_back:
+        cloud_pair.destination.holds.wait_held(60)
+        taking_back.kill()
+        taking_back.communicate(timeout=30)
+    cloud_pair.destination.holds.release()
+    assert pumphouse("migration", "resume", id).returncode == 0
+    assert state(pumphouse, id) == "ROLLED_BACK"
+
+
 def test_another_process_pauses_it(pumphouse, process, cloud_pair, stuck):
     started, id = stuck
     busy = pumphouse("migration", "resume", id)
