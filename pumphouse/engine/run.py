@@ -69,14 +69,12 @@ class Run:
         """
         ended = self._prepare()
         graph = self._order.copy()
-        graph.remove_nodes_from(name for name, state in ended.items() if state is UnitState.SUCCEEDED)
         graph.remove_nodes_from(self.later)
-        failed = [name for name, state in ended.items() if state is not UnitState.SUCCEEDED]
         self._control.on_stop(self._interrupt)
         try:
             outcomes = run_graph(
                 graph,
-                lambda name: self._ended_before(name) if name in failed else self._work(name),
+                self._work,
                 jobs=self._jobs * WAITING_UNITS_PER_JOB,
                 stop=self._control.stop,
                 on_change=self._changed,
@@ -84,18 +82,14 @@ class Run:
                     name: sum(ref.type == "server" for ref in unit.refs) for name, unit in self._units.items()
                 },
                 limit=self._place.migration.options.get("servers_at_once"),
+                ended=ended,
             )
         finally:
             self._executor.shutdown()
         for outcome in outcomes.values():
             if isinstance(outcome.error, errors.Fenced):
                 raise outcome.error
-        done = {
-            name: Outcome(state=UnitState.SUCCEEDED)
-            for name in ended
-            if name not in outcomes and name not in self.later
-        }
-        return dict(sorted({**done, **outcomes}.items()))
+        return outcomes
 
     def _with_downtime(self) -> frozenset[str]:
         """The units with something that rests on the source while it moves, and all that need them."""
@@ -109,8 +103,8 @@ class Run:
         needing = (nx.descendants(self._order, name) for name in resting)
         return frozenset(resting.union(*needing))
 
-    def _prepare(self) -> Mapping[str, UnitState]:
-        """Record the units, unless an earlier run did; the states of those that have ended."""
+    def _prepare(self) -> Mapping[str, Outcome]:
+        """Record the units, unless an earlier run did; the outcomes of those that have ended."""
         store, migration = self._place.store, self._place.migration
         recorded = {unit.name: unit for unit in store.units.of(migration.id)}
         flows = {name: self._flow_id(name) for name in self._units}
@@ -130,11 +124,11 @@ class Run:
             )
             return {}
         open_states = {UnitState.PENDING, UnitState.RUNNING}
-        return {name: unit.state for name, unit in recorded.items() if unit.state not in open_states}
-
-    def _ended_before(self, name: str) -> Outcome:
-        unit = self._place.store.units.get(self._place.migration.id, name)
-        return Outcome(state=unit.state, reason=unit.reason)
+        return {
+            name: Outcome(state=unit.state, reason=unit.reason)
+            for name, unit in recorded.items()
+            if unit.state not in open_states
+        }
 
     # -- one unit
 

@@ -39,6 +39,7 @@ def run_graph(
     on_change: OnChange,
     weights: Mapping[str, int] | None = None,
     limit: int | None = None,
+    ended: Mapping[str, Outcome] | None = None,
 ) -> dict[str, Outcome]:
     """Run each unit once all that it needs has succeeded; the outcome of each, sorted by name.
 
@@ -52,9 +53,10 @@ def run_graph(
     :param weights: what units count besides, such as how many servers are down while each runs; one that is
         not named counts nothing.
     :param limit: how much of that may run at once; a unit that counts more runs when no other one does.
+    :param ended: the outcomes of units that have ended before: they are not run, and nobody is told of them.
     :raises ValueError: the units need each other in a circle.
     """
-    run = _Run(graph, on_change)
+    run = _Run(graph, on_change, ended or {})
     running: dict[Future[Outcome], str] = {}
     with ThreadPoolExecutor(jobs, thread_name_prefix="pumphouse-unit") as pool:
         while True:
@@ -90,16 +92,18 @@ def _next(
 class _Run:
     """What is known of each unit, and which could start."""
 
-    def __init__(self, graph: nx.DiGraph[str], on_change: OnChange) -> None:
+    def __init__(self, graph: nx.DiGraph[str], on_change: OnChange, before: Mapping[str, Outcome]) -> None:
         if not nx.is_directed_acyclic_graph(graph):
             circle = " -> ".join(str(before) for before, *_ in nx.find_cycle(graph))
             raise ValueError(f"units need each other in a circle: {circle}")
         self._graph = graph
         self._on_change = on_change
         self._needs = {unit: graph.in_degree(unit) for unit in graph}
-        self.outcomes = {unit: Outcome(state=UnitState.PENDING) for unit in graph}
-        self.ready = [unit for unit, needs in self._needs.items() if not needs]
+        self.outcomes = {unit: before.get(unit, Outcome(state=UnitState.PENDING)) for unit in graph}
+        self.ready = [unit for unit, needs in self._needs.items() if not needs and unit not in before]
         heapq.heapify(self.ready)
+        for unit in sorted(before.keys() & self._needs.keys()):
+            self._follow(unit)
 
     def record(self, unit: str, outcome: Outcome) -> None:
         self.outcomes[unit] = outcome
@@ -107,12 +111,17 @@ class _Run:
 
     def ended(self, unit: str, outcome: Outcome) -> None:
         self.record(unit, outcome)
-        if outcome.state is UnitState.SUCCEEDED:
+        self._follow(unit)
+
+    def _follow(self, unit: str) -> None:
+        """What its outcome means for those that need it."""
+        state = self.outcomes[unit].state
+        if state is UnitState.SUCCEEDED:
             for after in self._graph.successors(unit):
                 self._needs[after] -= 1
-                if not self._needs[after]:
+                if not self._needs[after] and self.outcomes[after].state is UnitState.PENDING:
                     heapq.heappush(self.ready, after)
-        elif outcome.state is not UnitState.PENDING:
+        elif state is not UnitState.PENDING:
             self._skip_all_that_need(unit)
 
     def _skip_all_that_need(self, failed: str) -> None:

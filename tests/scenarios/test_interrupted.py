@@ -17,7 +17,7 @@ from pumphouse import errors
 from pumphouse.devcloud.client import Client
 from pumphouse.engine.control import Control
 from pumphouse.engine.rollback import Rollback
-from pumphouse.events import StepChanged
+from pumphouse.events import StepChanged, UnitChanged
 from pumphouse.model import ScopeKind
 from pumphouse.service import reading
 from pumphouse.store.states import MigrationState, UnitState
@@ -94,6 +94,32 @@ def test_a_paused_migration_goes_on_where_it_was(site, step):
     finished = {unit.name for unit in site.app.units(paused.id) if unit.state is UnitState.SUCCEEDED}
     assert site.app.resume(paused.id).state is MigrationState.SUCCEEDED
     assert finished < {unit.name for unit in site.app.units(paused.id)}
+
+
+def test_what_had_failed_before_a_pause_has_failed_after_it(site):
+    site.destination.faults.add("server_error", path="app-1")
+    control = Control()
+
+    def listener(event):
+        if isinstance(event, UnitChanged) and event.state == UnitState.FAILED:
+            control.pause()
+
+    def failed():
+        return [one for one in site.app.units(record.id) if one.state is UnitState.FAILED]
+
+    record = site.app.start(site.plan(), check_fresh=False, options={"servers_at_once": 1})
+    paused = site.app.run(record.id, control=control, listener=listener)
+    assert paused.state is MigrationState.PAUSED
+    (before,) = failed()
+    assert before.kind == "server app-1"
+    told = []
+    ended = site.app.resume(record.id, listener=told.append)
+    assert ended.state is MigrationState.PARTIAL
+    assert before.reason in ended.reason
+    assert failed() == [before]
+    states = {one.state for one in site.app.units(record.id) if one != before}
+    assert states == {UnitState.SUCCEEDED}
+    assert before.name not in {one.unit for one in told if isinstance(one, UnitChanged)}
 
 
 @pytest.mark.slow
@@ -395,9 +421,15 @@ def test_what_cannot_be_removed_is_listed_and_removed_by_a_second_roll_back(site
     incomplete = site.app.rollback(record.id)
     assert incomplete.state is MigrationState.ROLLBACK_INCOMPLETE
     assert "network" in incomplete.reason
+    units = site.app.units(record.id)
+    left = [one for one in units if one.state is UnitState.FAILED]
+    assert left
+    assert all("could not be taken back" in one.reason for one in left)
+    assert {one.state for one in units if one not in left} == {UnitState.ROLLED_BACK}
     site.destination.faults.clear()
     assert fault.hits
     assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert {one.state for one in site.app.units(record.id)} == {UnitState.ROLLED_BACK}
     assert site.states() == before
 
 

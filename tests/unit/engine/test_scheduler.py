@@ -30,6 +30,7 @@ def run(
     *,
     jobs: int = 4,
     stop: threading.Event | None = None,
+    ended: dict[str, Outcome] | None = None,
 ) -> tuple[dict[str, Outcome], list[tuple[str, str]]]:
     changes: list[tuple[str, str]] = []
     outcomes = run_graph(
@@ -38,12 +39,34 @@ def run(
         jobs=jobs,
         stop=stop or threading.Event(),
         on_change=lambda unit, outcome: changes.append((unit, outcome.state)),
+        ended=ended,
     )
     return outcomes, changes
 
 
 def states(outcomes: dict[str, Outcome]) -> dict[str, str]:
     return {unit: outcome.state.value for unit, outcome in outcomes.items()}
+
+
+def test_what_has_ended_before_is_not_run_again_and_keeps_its_outcome() -> None:
+    """a, b and f have ended; e needs both what failed and what succeeded."""
+    failed = Outcome(state=UnitState.FAILED, reason="why it failed")
+    skipped = Outcome(state=UnitState.SKIPPED, reason="needs b, which failed")
+    graph = units(("a", "c"), ("b", "d"), ("a", "e"), ("d", "e"), ("b", "f"))
+    outcomes, changes = run(graph, ended={"a": DONE, "b": failed, "f": skipped, "gone": DONE})
+    assert outcomes["a"] is DONE
+    assert outcomes["b"] is failed
+    assert outcomes["f"] is skipped
+    assert outcomes["d"].reason == "needs b, which failed"
+    assert states(outcomes) == {
+        "a": "SUCCEEDED",
+        "b": "FAILED",
+        "c": "SUCCEEDED",
+        "d": "SKIPPED",
+        "e": "SKIPPED",
+        "f": "SKIPPED",
+    }
+    assert {unit for unit, _ in changes} == {"c", "d", "e"}
 
 
 def test_runs_all_in_order() -> None:
