@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from pumphouse.service.passwords import passwords
 from pumphouse.service.plans import load_plan, merge
 from pumphouse.service.preparing import WAITS, read_touched, require_prepared, require_untouched
 from pumphouse.service.proving import Sides, read_sides
-from pumphouse.steps import Create
+from pumphouse.steps import USE, Create
 from pumphouse.store.migrations import MigrationRecord, Request
 from pumphouse.store.names import EARLIER_PLANS, PREPARE, PREPARED
 from pumphouse.store.opening import Store
@@ -114,9 +114,8 @@ class Migrating:
             left = Rollback(place, control=self._control, jobs=self._jobs).all()
             if self._control.stop.is_set():
                 return self._end(place, MigrationState.PAUSED, "the roll-back was paused")
-            for unit in self._store.units.of(self._record.id):
-                if unit.state is not UnitState.SKIPPED:
-                    self._store.units.set_state(self._record.id, unit.name, UnitState.ROLLED_BACK)
+            units = self._store.units.of(self._record.id)
+            self._taken_back(unit.name for unit in units if unit.state is not UnitState.SKIPPED)
             if left:
                 reason = f"{len(left)} could not be taken back: {'; '.join(left[:3])}"
                 return self._end(place, MigrationState.ROLLBACK_INCOMPLETE, reason)
@@ -256,12 +255,23 @@ class Migrating:
             if unit.state in {UnitState.PENDING, UnitState.RUNNING}
         ]
         left = rollback.units([*unfinished, OUTSIDE]) + rollback.temporary()
-        for name in unfinished:
-            self._store.units.set_state(
-                self._record.id, name, UnitState.ROLLED_BACK, reason="the migration was cancelled"
-            )
+        self._taken_back(unfinished, "the migration was cancelled", plan=place.plan.id)
         reason = f"{len(left)} could not be taken back: {'; '.join(left[:3])}" if left else ""
         return self._end(place, MigrationState.CANCELLED, reason)
+
+    def _taken_back(self, names: Iterable[str], reason: str = "", *, plan: str | None = None) -> None:
+        """Write that these units are taken back; or failed, if something of them is left.
+
+        :param plan: look at what was done for this one alone.
+        """
+        entries = self._store.journal.open_entries(self._record.id, plan=plan, newest_first=False)
+        left = {entry.unit: entry for entry in entries if entry.step != USE}
+        for name in names:
+            state, why = UnitState.ROLLED_BACK, reason
+            if name in left:
+                state = UnitState.FAILED
+                why = f"it could not be taken back: {left[name].detail.get('left', '')}"
+            self._store.units.set_state(self._record.id, name, state, reason=why)
 
     def _prove(self, plan: Plan, source: Cloud, destination: Cloud, progress: reading.Progress) -> Report:
         report = self.report_of(read_sides(self._app, plan, source, destination, progress))

@@ -28,7 +28,7 @@ class UnitState(StrEnum):
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
-    """It failed and was reverted."""
+    """It failed and was reverted; or it could not be taken back as a whole."""
     SKIPPED = "SKIPPED"
     """It never ran, for something that it needs failed."""
     ROLLED_BACK = "ROLLED_BACK"
