@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -268,6 +268,8 @@ class Waving:
 
     def _besides(self, migration: MigrationRecord, servers: _Servers, failed: set[str]) -> str:
         """What went wrong besides servers that failed and were taken back; empty if nothing did."""
+        if not failed:
+            return migration.reason
         for unit in self._app.units(migration.id):
             if unit.state is UnitState.FAILED and not servers.units.get(unit.name):
                 return f"{unit.kind}: {unit.reason}"
@@ -355,14 +357,13 @@ class Waving:
         try:
             with Heart(self._store, record.id, record.epoch, lost, what="wave"):
                 yield record, _Leading(operator, lost)
-        except errors.Fenced:
-            raise  # how it stands is the other process's
         except BaseException as error:
             now = self._store.get(record.id).state
             if now in _UNDER_WAY:
                 stopped = WaveState.PAUSED if now is WaveState.RUNNING else now
                 why = str(error) or "it was interrupted"
-                self._store.change(record.id, epoch=record.epoch, state=stopped, reason=why)
+                with suppress(errors.Fenced):  # how it stands is another process's by now
+                    self._store.change(record.id, epoch=record.epoch, state=stopped, reason=why)
             raise
         finally:
             self._store.release(record.id, record.epoch)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from pumphouse import errors
 from pumphouse.engine.control import Control
+from pumphouse.events import UnitChanged
 from pumphouse.store.models import WaveRow
 from pumphouse.store.states import MigrationState
 from pumphouse.store.waves import WaveState
@@ -19,8 +20,9 @@ pytestmark = pytest.mark.timeout(200)
 class Operator:
     """Does something else before a migration is carried out."""
 
-    def __init__(self, before=lambda: None):
+    def __init__(self, before=lambda: None, listener=None):
         self._before = before
+        self._listener = listener
 
     def allows(self, _group):
         return True
@@ -30,14 +32,36 @@ class Operator:
 
     def carries(self, _group, _migration, _plan, work):
         self._before()
-        return work(control=Control())
+        return work(control=Control(), listener=self._listener)
 
 
 @pytest.fixture
 def wave(site, tmp_path):
     path = tmp_path / "wave.yaml"
-    path.write_text(json.dumps({"groups": [{"name": "a", "servers": ["web-1"]}]}))
+    path.write_text(json.dumps({"groups": [{"name": "a", "servers": ["web-1"]}], "stop_at": 100}))
     return site.app.plan_wave(path)
+
+
+def test_what_could_not_be_proved_stops_a_wave_whatever_the_rate(site, wave):
+    def rename(event):
+        if isinstance(event, UnitChanged) and event.unit.startswith("server:") and event.state == "SUCCEEDED":
+            (row,) = site.destination.table("servers")
+            site.destination.table("servers").update(row["id"], name="renamed")
+
+    record = site.app.run_wave(wave.id, Operator(listener=rename))
+    assert record.state is WaveState.PAUSED
+    assert "1 resources are not as they should be: server web-1" in record.reason
+
+
+def test_who_has_lost_a_groups_migration_pauses_the_wave(site, wave):
+    def lost():
+        raise errors.Fenced("another process has taken migration m-1 over")
+
+    with pytest.raises(errors.Fenced):
+        site.app.run_wave(wave.id, Operator(lost))
+    record = site.app.wave(wave.id)
+    assert (record.state, record.owner) == (WaveState.PAUSED, None)
+    assert record.reason == "another process has taken migration m-1 over"
 
 
 @pytest.mark.parametrize("then", ["run", "roll back"])
