@@ -154,6 +154,13 @@ class StalePlan(UsageError):
     advice = "Make a new plan, review it and apply that one."
 
 
+class StaleListing(UsageError):
+    """What was seen before something was asked for is not what there is now."""
+
+    http_status = 409
+    advice = "List it again, review that and ask for it."
+
+
 class BadOverride(UsageError):
     """An override file cannot be read or has unknown keys."""
 

@@ -8,7 +8,7 @@ name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -118,8 +118,9 @@ class RequestFailed(Event):
 class OperationEnded(Event):
     """What somebody asked for over the API is done, or with an error it has failed.
 
-    ``asked`` is what: refresh, plan or migrate. ``who`` is the user who asked, ``cloud`` the one that was
-    read, ``plan`` the plan that was made. ``migration`` is the one that has begun, and else empty.
+    ``asked`` is what: its kind. ``who`` is the user who asked, ``cloud`` the one that was read, ``plan`` the
+    plan that was made. ``migration`` is the one that has begun, or that it was about, and else empty.
+    ``left`` is what of it could not be done, in words.
     """
 
     migration: str = ""
@@ -128,6 +129,7 @@ class OperationEnded(Event):
     who: str
     cloud: str = ""
     plan: str = ""
+    left: Sequence[str] = ()
     error: Mapping[str, Any] | None = None
 
 

@@ -18,7 +18,17 @@ from pumphouse.api.auth.policy import AllowAll
 from pumphouse.api.auth.token import COOKIE
 from pumphouse.api.problems import Problem
 from pumphouse.api.routes import EXTENSION
-from pumphouse.api.v1 import actions, clouds, events, migrations, operations, plans, reports, types
+from pumphouse.api.v1 import (
+    actions,
+    clouds,
+    events,
+    finalizing,
+    migrations,
+    operations,
+    plans,
+    reports,
+    types,
+)
 from pumphouse.service import Pumphouse
 
 LARGEST_BODY = 4 * 1024 * 1024
@@ -40,6 +50,7 @@ VERSION_ONE = (
     plans.routes,
     migrations.routes,
     actions.routes,
+    finalizing.routes,
     reports.routes,
     events.routes,
 )

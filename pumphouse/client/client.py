@@ -16,6 +16,7 @@ from pumphouse.api.v1.clouds import (
     TenantPage,
 )
 from pumphouse.api.v1.events import Event, EventPage
+from pumphouse.api.v1.finalizing import Listing
 from pumphouse.api.v1.migrations import (
     Migration,
     MigrationDetail,
@@ -222,6 +223,23 @@ class Client:
         """
         body = {"action": action, "jobs": jobs}
         return self._transport.post(Migration, f"/migrations/{migration_id}/actions", body)
+
+    def finalizable(self, migration_id: str, parts: Sequence[str] = ()) -> Listing:
+        """See what a migration has left that could be removed for good. Waits until both clouds are read.
+
+        :param parts: only ``source-servers``, ``source-volumes`` or ``markers``; none is all.
+        """
+        path = f"/migrations/{migration_id}/finalizable"
+        self._done(path, {"parts": list(parts)} if parts else {}, None)
+        return self._transport.get(Listing, path)
+
+    def finalize(self, listing: Listing) -> list[str]:
+        """Remove for good what goes of a listing; what was not removed, in words. Waits until that is done.
+
+        Both clouds are read again first: what was used since stays. Nothing of it can be undone.
+        """
+        body = {"listing": listing.id}
+        return self._done(f"/migrations/{listing.migration_id}/finalize", body, None).left
 
     def report(self, migration_id: str) -> Report:
         """What it came to."""

@@ -370,28 +370,46 @@ class Pumphouse:
         """Take back everything that a migration did, on both clouds."""
         return self._migrating(migration_id, jobs, listener, control).roll_back()
 
-    def finalizable(self, migration_id: str, parts: Collection[Part] | None = None) -> list[Candidate]:
+    def finalizable(
+        self,
+        migration_id: str,
+        parts: Collection[Part] | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> list[Candidate]:
         """What of a migration could be finalised, and what must stay and why. Changes nothing.
 
         :param parts: only these; None is all.
         :raises pumphouse.errors.WrongState: it has not succeeded, wholly or in part.
         """
         from pumphouse.service.finalizable import Part, find_candidates
+        from pumphouse.service.reading import quiet
 
         work = self._migrating(migration_id, None, None, None)
-        return find_candidates(work, set(Part) if parts is None else parts)
+        return find_candidates(work, set(Part) if parts is None else parts, progress=progress or quiet)
 
-    def finalize(self, migration_id: str, wanted: Sequence[Candidate]) -> list[str]:
+    def finalize(
+        self,
+        migration_id: str,
+        wanted: Sequence[Candidate],
+        *,
+        progress: Progress | None = None,
+        stop: threading.Event | None = None,
+    ) -> list[str]:
         """Remove for good what :meth:`finalizable` has told; what was not removed, in words.
 
         Both clouds are read again first: what has been used or has lost its counterpart since then stays.
 
+        :param stop: once it is set nothing more is removed or waited for. Asked again, it goes on.
         :raises pumphouse.errors.MigrationBusy: another process is at work on it.
         :raises pumphouse.errors.WrongState: by now it is none that has succeeded, wholly or in part.
         """
         from pumphouse.service.finalizing import Finalizing
+        from pumphouse.service.reading import quiet
 
-        return Finalizing(self._migrating(migration_id, None, None, None)).remove(wanted)
+        work = self._migrating(migration_id, None, None, None)
+        stop = stop or threading.Event()
+        return Finalizing(work, progress=progress or quiet, stop=stop).remove(wanted)
 
     # -- waves
 

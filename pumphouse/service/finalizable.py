@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pumphouse.compare import differences
 from pumphouse.context import JournalEntry, JournalState
@@ -14,6 +14,7 @@ from pumphouse.plan import overrides
 from pumphouse.plan.document import PlannedResource
 from pumphouse.report.model import Report, ResourceReport
 from pumphouse.resource import Severity
+from pumphouse.service import reading
 from pumphouse.service.proving import Sides
 from pumphouse.steps import LEFT_AT, Create
 from pumphouse.store.migrations import require_finalizable
@@ -78,13 +79,27 @@ class Candidate:
         """Where it is."""
         return Side.DESTINATION if self.part is Part.MARKERS else Side.SOURCE
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self) | {"ref": str(self.ref)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Candidate:
+        """The one that ``to_dict`` wrote."""
+        known = {"part": Part(data["part"]), "ref": Ref.parse(data["ref"]), "lost": tuple(data["lost"])}
+        return cls(**{**data, **known})
+
     def __str__(self) -> str:
         what = f"the marker of {self.ref.type}" if self.part is Part.MARKERS else f"{self.ref.type}"
         return f"{what} {self.name!r} ({self.identity}) on {self.cloud}"
 
 
 def find_candidates(
-    work: Migrating, parts: Collection[Part], *, among: Collection[Key] | None = None
+    work: Migrating,
+    parts: Collection[Part],
+    *,
+    among: Collection[Key] | None = None,
+    progress: reading.Progress = reading.quiet,
 ) -> list[Candidate]:
     """All of these parts that is still there, with why some of it must stay. Reads both clouds.
 
@@ -92,7 +107,7 @@ def find_candidates(
     :raises pumphouse.errors.WrongState: the migration has not succeeded, wholly or in part.
     """
     require_finalizable(work.record.id, work.record.state)
-    sides = work.sides()
+    sides = work.sides(progress)
     report = work.report_of(sides)
     # What the newest run did to a resource counts.
     entries = work.store.journal.open_entries(work.record.id, newest_first=False)

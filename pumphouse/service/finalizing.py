@@ -8,6 +8,7 @@ again after a crash, it goes on with that. From then on the migration cannot be 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from pumphouse.clouds.cloud import Cloud
 from pumphouse.context import JournalEntry
 from pumphouse.engine.workplace import Workplace
 from pumphouse.events import Noted
+from pumphouse.service import reading
 from pumphouse.service.finalizable import STEP, Candidate, Part, find_candidates
 from pumphouse.steps import LEFT_AT
 
@@ -26,10 +28,15 @@ if TYPE_CHECKING:
 
 
 class Finalizing:
-    """Finalises one migration, while this process has it."""
+    """Finalises one migration, while this process has it.
 
-    def __init__(self, work: Migrating) -> None:
+    :param stop: once it is set nothing more is waited for; what was asked for and is still there is told.
+    """
+
+    def __init__(self, work: Migrating, *, progress: reading.Progress, stop: threading.Event) -> None:
         self._work = work
+        self._progress = progress
+        self._stop = stop
 
     def remove(self, wanted: Sequence[Candidate]) -> list[str]:
         """Remove what went when it was looked at, and still does; what was not removed, in words.
@@ -46,7 +53,7 @@ class Finalizing:
             going = self._still_going(asked, failed)
             if going:
                 work.store.migrations.finalize(work.record.id, epoch=place.epoch)
-                removing = _Removing(place, going, failed)
+                removing = _Removing(place, going, failed, self._stop)
                 removing.intend()
                 # Volumes last of what is on the source: a server that is still there holds them.
                 for part in (Part.MARKERS, Part.SERVERS, Part.VOLUMES):
@@ -54,26 +61,37 @@ class Finalizing:
         return failed
 
     def _still_going(self, asked: Sequence[Candidate], failed: list[str]) -> list[Candidate]:
-        """Those of them that may go as both clouds are now; of the others, why not."""
+        """Those of them that may go as both clouds are now; of the others, why not.
+
+        What an earlier attempt was to remove, and is gone, is neither.
+        """
         parts, among = {one.part for one in asked}, {one.key for one in asked}
-        now = {one.key: one for one in find_candidates(self._work, parts, among=among)}
+        looked = find_candidates(self._work, parts, among=among, progress=self._progress)
+        now = {one.key: one for one in looked}
+        entries = self._work.store.journal.entries(self._work.record.id)
+        begun = {(entry.ref, entry.side) for entry in entries if entry.step == STEP}
         going = []
         for one in asked:
             found = now.get(one.key)
             if found is not None and found.goes:
                 going.append(found)
-            else:
-                failed.append(f"{one}: {found.why_not if found else 'it is not there any longer'}")
+            elif found is not None:
+                failed.append(f"{one}: {found.why_not}")
+            elif (one.ref, one.side) not in begun:
+                failed.append(f"{one}: it is not there any longer")
         return going
 
 
 class _Removing:
     """Removes candidates, writing into the journal first that they are to go, and then that they are gone."""
 
-    def __init__(self, place: Workplace, going: Sequence[Candidate], failed: list[str]) -> None:
+    def __init__(
+        self, place: Workplace, going: Sequence[Candidate], failed: list[str], stop: threading.Event
+    ) -> None:
         self._place = place
         self._going = going
         self._failed = failed
+        self._stop = stop
         self._journal = place.store.journal_of(place.migration.id, STEP, epoch=place.epoch)
         self._entries: dict[Candidate, JournalEntry] = {}
 
@@ -85,15 +103,15 @@ class _Removing:
 
     def remove(self, part: Part) -> None:
         """Remove what is of one part: ask for all of it, and wait for all of it."""
-        asked = [one for one in self._going if one.part is part and self._tried(one, self._ask)]
+        asked = [one for one in self._going if one.part is part]
+        if not self._stop.is_set():
+            asked = [one for one in asked if self._tried(one, self._ask)]
         end = time.monotonic() + self._place.settings.delete_timeout
-        while asked:
+        while asked and not self._stop.is_set() and time.monotonic() < end:
             asked = [one for one in asked if self._tried(one, self._still_there)]
-            if asked and time.monotonic() > end:
-                self._failed += [f"{one} is still there" for one in asked]
-                return
             if asked:
-                time.sleep(self._place.settings.poll_interval)
+                self._stop.wait(self._place.settings.poll_interval)
+        self._failed += [f"{one} is still there" for one in asked]
 
     def _tried(self, one: Candidate, do: Callable[[Candidate], bool]) -> bool:
         """Whether there is more to do for it; an error ends it. Raises Fenced."""

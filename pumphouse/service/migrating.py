@@ -303,11 +303,11 @@ class Migrating:
         """The application's."""
         return self._app.registry
 
-    def sides(self) -> Sides:
+    def sides(self, progress: reading.Progress) -> Sides:
         """What all its plans wanted, and what both clouds hold now."""
         plan, clouds = merge(self._plans()), self._app.clouds
         source, destination = clouds.open(plan.source), clouds.open(plan.destination)
-        return read_sides(self._app, plan, source, destination, reading.quiet)
+        return read_sides(self._app, plan, source, destination, progress)
 
     def report_of(self, sides: Sides) -> Report:
         """The comparison of both sides; it is not kept."""

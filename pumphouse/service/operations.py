@@ -1,4 +1,4 @@
-"""What is asked for and takes more than a moment: reading a cloud, making a plan, beginning a migration.
+"""What is asked for and takes more than a moment: reading a cloud, making a plan, finalising, and so on.
 
 Who asks gets an operation at once, and can look at it until it has ended. What can be refused without asking
 a cloud is refused at once.
@@ -7,16 +7,18 @@ a cloud is refused at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pumphouse.config import FloatingIPs
-from pumphouse.errors import BadOverride
+from pumphouse.errors import BadOverride, StaleListing
 from pumphouse.model import DiskMode, Scope
 from pumphouse.plan import overrides
+from pumphouse.service.finalizable import Candidate, Part
 from pumphouse.service.planning import distinct, require_allowed
-from pumphouse.store.migrations import RequestKey
+from pumphouse.store.migrations import RequestKey, require_finalizable
 from pumphouse.store.operations import OperationKind, OperationRecord
 from pumphouse.store.states import OperationState
 
@@ -90,6 +92,21 @@ class WantedMigration:
         return cls(**{**found, "plan": WantedPlan.from_dict(plan) if plan else None})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finalizable:
+    """What of a migration could be removed for good, as it was when somebody looked. ``id`` names it."""
+
+    id: str
+    migration_id: str
+    looked_at: datetime
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def going(self) -> list[Candidate]:
+        """Those that would go."""
+        return [one for one in self.candidates if one.goes]
+
+
 class Operations:
     """Asks for them, and looks at them. Every method that asks raises KeyReused, for a key that came before.
 
@@ -135,6 +152,51 @@ class Operations:
             self._app.stored_plan(wanted.plan_id).require_unblocked()
         return self._make(OperationKind.MIGRATE, wanted.to_dict(), asked_by, key)
 
+    def look_for_finalizable(
+        self,
+        migration_id: str,
+        parts: Collection[Part],
+        *,
+        asked_by: str = "",
+        key: RequestKey | None = None,
+    ) -> OperationRecord:
+        """Have it seen what of these parts of a migration could be removed for good. Changes nothing.
+
+        Raises UnknownMigration, AmbiguousName, or WrongState for one that has not succeeded.
+        """
+        if (known := self._known(key)) is not None:
+            return known
+        record = self._app.migration(migration_id)
+        require_finalizable(record.id, record.state)
+        asked = {"parts": sorted(parts)}
+        return self._make(OperationKind.FINALIZABLE, asked, asked_by, key, migration_id=record.id)
+
+    def finalizable(self, migration_id: str) -> Finalizable | None:
+        """What was seen last of a migration; None if nobody has looked."""
+        record = self._app.store.operations.newest(
+            OperationKind.FINALIZABLE, self._app.migration(migration_id).id
+        )
+        return None if record is None else self._looked(record)
+
+    def finalize(
+        self, migration_id: str, looked: str, *, asked_by: str = "", key: RequestKey | None = None
+    ) -> OperationRecord:
+        """Have all removed for good that somebody has seen go, and that still may.
+
+        :param looked: the ``id`` of a :class:`Finalizable` of this migration, the last one.
+        :raises pumphouse.errors.WrongState: by now it is none that has succeeded.
+        :raises pumphouse.errors.StaleListing: somebody has looked again since, or nobody has.
+        """
+        if (known := self._known(key)) is not None:
+            return known
+        record = self._app.migration(migration_id)
+        require_finalizable(record.id, record.state)
+        last = self.finalizable(record.id)
+        if last is None or last.id != looked:
+            raise StaleListing(f"{looked} is not the last listing of what migration {record.id} has left")
+        asked = {"candidates": [one.to_dict() for one in last.going]}
+        return self._make(OperationKind.FINALIZE, asked, asked_by, key, migration_id=record.id)
+
     def get(self, id: str) -> OperationRecord:
         """One. Raises UnknownMigration or AmbiguousName."""
         return self._app.store.operations.get(id)
@@ -152,6 +214,15 @@ class Operations:
         if record.kind is OperationKind.PLAN:
             return WantedPlan.from_dict(asked)
         return WantedMigration.from_dict(asked).plan if record.kind is OperationKind.MIGRATE else None
+
+    def _looked(self, record: OperationRecord) -> Finalizable:
+        found = self._app.store.operations.found(record.id)
+        return Finalizable(
+            id=record.id,
+            migration_id=record.migration_id or "",
+            looked_at=record.ended_at or record.created_at,
+            candidates=tuple(map(Candidate.from_dict, found)),
+        )
 
     def _known(self, key: RequestKey | None) -> OperationRecord | None:
         """What the same request has made before, even if it would be refused by now."""
@@ -176,9 +247,8 @@ class Operations:
         asked: Mapping[str, Any],
         asked_by: str,
         key: RequestKey | None,
-        *,
-        cloud: str | None = None,
+        **about: str,
     ) -> OperationRecord:
-        record = self._app.store.operations.make(kind, asked, asked_by=asked_by, cloud=cloud, key=key)
+        record = self._app.store.operations.make(kind, asked, asked_by=asked_by, key=key, **about)
         self._app.look()
         return record

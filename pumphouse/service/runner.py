@@ -1,9 +1,9 @@
 """Does what was asked for and takes more than a moment, in threads of this process.
 
 What was asked for is in the store before anything is done about it. When this process ends in order, another
-one does it. When it dies, another one sees that nobody is at it any longer, and begins it anew, since all but
-the last moment of it only reads. Several processes may share a store: whoever takes an operation first has
-it.
+one does it. When it dies, another one sees that nobody is at it any longer, and begins it anew: all but the
+last moment of it only reads, or it goes on from what the store says. Several processes may share a store:
+whoever takes an operation first has it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pumphouse import errors
+from pumphouse.service.finalizable import Candidate, Part
 from pumphouse.service.looking import Looker
 from pumphouse.service.operations import WantedMigration, WantedPlan
 from pumphouse.store.migrations import RequestKey
@@ -49,8 +50,10 @@ class _Work:
     def __init__(self, record: OperationRecord, stopping: threading.Event) -> None:
         self.record = record
         self.plan_id: str | None = None
-        self.migration_id: str | None = None
-        self._stopping = stopping
+        self.migration_id = record.migration_id
+        self.found: Any = None
+        self.left: Sequence[str] = ()
+        self.stopping = stopping
         self._lock = threading.Lock()
         self._read: dict[str, dict[str, int]] = defaultdict(dict)
         self._told: Mapping[str, Mapping[str, int]] = {}
@@ -60,7 +63,11 @@ class _Work:
         """A type has been read. Raises _Stopped once the process is to end."""
         with self._lock:
             self._read[cloud][kind] = count
-        if self._stopping.is_set():
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Raise _Stopped once the process is to end."""
+        if self.stopping.is_set():
             raise _Stopped
 
     def read(self) -> Mapping[str, Mapping[str, int]]:
@@ -161,6 +168,8 @@ class Runner(Looker):
                 progress=work.read(),
                 plan_id=work.plan_id,
                 migration_id=work.migration_id,
+                found=work.found,
+                left=work.left,
                 error=told,
             )
         )
@@ -193,6 +202,12 @@ class Runner(Looker):
                 work.plan_id = self._plan(WantedPlan.from_dict(asked), work.progress)
             case OperationKind.MIGRATE:
                 self._migrate(WantedMigration.from_dict(asked), work)
+            case OperationKind.FINALIZABLE:
+                parts = {Part(name) for name in asked["parts"]}
+                found = app.finalizable(record.migration_id or "", parts, progress=work.progress)
+                work.found = [one.to_dict() for one in found]
+            case OperationKind.FINALIZE:
+                self._finalize([Candidate.from_dict(one) for one in asked["candidates"]], work)
 
     def _plan(self, wanted: WantedPlan, progress: Progress) -> str:
         return self._app.plan(
@@ -204,6 +219,11 @@ class Runner(Looker):
             disk_mode=wanted.disk_mode,
             progress=progress,
         ).id
+
+    def _finalize(self, wanted: Sequence[Candidate], work: _Work) -> None:
+        id = work.record.migration_id or ""
+        work.left = self._app.finalize(id, wanted, progress=work.progress, stop=work.stopping)
+        work.go_on()
 
     def _migrate(self, wanted: WantedMigration, work: _Work) -> None:
         # The operation is the key: a process that dies after this has not begun the migration twice.

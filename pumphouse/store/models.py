@@ -128,6 +128,8 @@ class OperationRow(Owned, Base):
     cloud: Mapped[str | None] = mapped_column(text(100))
     plan_id: Mapped[str | None] = mapped_column(text(32))
     migration_id: Mapped[str | None] = mapped_column(text(32))
+    found: Mapped[Packed | None] = mapped_column(deferred=True)
+    left: Mapped[Small | None]
     error: Mapped[Small | None]
     request_key: Mapped[str | None] = mapped_column(text(64), unique=True)
     request_digest: Mapped[str | None] = mapped_column(text(64))

@@ -1,12 +1,12 @@
 """What was asked for and takes more than a moment, kept until it is done, and what it came to.
 
-Whichever process comes first takes an operation. One whose process has died can be taken again: all that is
-done before the end only reads clouds.
+Whichever process comes first takes an operation. One whose process has died can be taken again: it only reads
+clouds before its end, or goes on from what the store says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -41,6 +41,10 @@ class OperationKind(StrEnum):
     """Read both clouds and make a plan."""
     MIGRATE = "migrate"
     """Make a plan, or see that one still holds, and begin to carry it out."""
+    FINALIZABLE = "finalizable"
+    """See what of a migration could be removed for good."""
+    FINALIZE = "finalize"
+    """Remove for good what was seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +52,8 @@ class OperationRecord:
     """An operation as it is now.
 
     ``progress`` tells what was read: by cloud, by type, how many. ``attempts`` counts the processes that
-    have begun it. ``cloud``, ``plan_id`` and ``migration_id`` are what it is about and has made. ``error`` is
-    the error tree's JSON.
+    have begun it. ``cloud``, ``plan_id`` and ``migration_id`` are what it is about and has made. ``left`` is
+    what of it could not be done, in words. ``error`` is the error tree's JSON.
     """
 
     id: str
@@ -66,6 +70,7 @@ class OperationRecord:
     cloud: str | None
     plan_id: str | None
     migration_id: str | None
+    left: tuple[str, ...]
     error: Mapping[str, Any] | None
 
     def at_work(self, now: datetime) -> bool:
@@ -87,12 +92,14 @@ class Operations:
         *,
         asked_by: str,
         cloud: str | None = None,
+        migration_id: str | None = None,
         key: RequestKey | None = None,
     ) -> OperationRecord:
         """A new one, WAITING; or the one that the same request has made before.
 
         :param asked: what is wanted, as JSON without secrets.
         :param cloud: the cloud to read. While it is about to be read nobody else need ask for that.
+        :param migration_id: the migration that it is about.
         :raises KeyReused: another request with the same key has made one.
         """
         with Session(self._database.writer) as session, session.begin():
@@ -109,6 +116,7 @@ class Operations:
                 asked_by=asked_by[:255],
                 created_at=now,
                 cloud=cloud,
+                migration_id=migration_id,
                 request_key=key.key if key else None,
                 request_digest=key.digest if key else None,
             )
@@ -135,6 +143,29 @@ class Operations:
         with Session(self._database.reader) as session:
             asked: dict[str, Any] = _find(session, id).asked
             return asked
+
+    @retried
+    def found(self, id: str) -> Any:
+        """What it has found, as JSON; None if there is nothing. Raises as :meth:`get` does."""
+        with Session(self._database.reader) as session:
+            return _find(session, id).found
+
+    @retried
+    def newest(self, kind: OperationKind, migration_id: str) -> OperationRecord | None:
+        """The last one of a kind about a migration that is done."""
+        query = (
+            sa.select(OperationRow)
+            .where(
+                OperationRow.kind == kind,
+                OperationRow.migration_id == migration_id,
+                OperationRow.state == _S.DONE,
+            )
+            .order_by(OperationRow.ended_at.desc(), OperationRow.id)
+            .limit(1)
+        )
+        with Session(self._database.reader) as session:
+            row = session.scalars(query).first()
+            return None if row is None else _record(row)
 
     @retried
     def list(
@@ -206,15 +237,22 @@ class Operations:
         progress: Mapping[str, Mapping[str, int]],
         plan_id: str | None = None,
         migration_id: str | None = None,
+        found: Any = None,
+        left: Sequence[str] = (),
         error: Mapping[str, Any] | None = None,
     ) -> OperationRecord:
-        """It is done, or with an error it has failed; and the event that tells so. Raises Fenced."""
+        """It is done, or with an error it has failed; and the event that tells so. Raises Fenced.
+
+        :param found: what it was to find, as JSON without secrets.
+        :param left: what of it could not be done, in words.
+        """
         with Session(self._database.writer) as session, session.begin():
             row = _own(session, id, owner)
             row.state = _S.DONE if error is None else _S.FAILED
             row.ended_at = datetime.now(UTC)
             row.progress = _plain(progress)
             row.plan_id, row.migration_id = plan_id, migration_id
+            row.found, row.left = found, list(left)
             row.error = None if error is None else dict(error)
             let_go(row)
             event = OperationEnded(
@@ -224,6 +262,7 @@ class Operations:
                 who=row.asked_by,
                 cloud=row.cloud or "",
                 plan=plan_id or "",
+                left=row.left,
                 error=row.error,
             )
             session.flush()
@@ -269,7 +308,8 @@ def _same(session: Session, kind: OperationKind, cloud: str | None) -> Operation
 
 def _forget(session: Session, now: datetime) -> None:
     """Those that ended long ago; but for what began migrations, which must never be begun twice."""
-    old = sa.and_(OperationRow.ended_at < now - KEPT, OperationRow.migration_id.is_(None))
+    begun = sa.and_(OperationRow.kind == OperationKind.MIGRATE, OperationRow.migration_id.is_not(None))
+    old = sa.and_(OperationRow.ended_at < now - KEPT, sa.not_(begun))
     session.execute(sa.delete(OperationRow).where(old))
 
 
@@ -293,5 +333,6 @@ def _record(row: OperationRow) -> OperationRecord:
         cloud=row.cloud,
         plan_id=row.plan_id,
         migration_id=row.migration_id,
+        left=tuple(row.left or ()),
         error=row.error,
     )

@@ -42,6 +42,8 @@ RULES: Final[Mapping[str, tuple[Role, str]]] = MappingProxyType(
         "migrations:retry": (Role.OPERATOR, "Do what a migration has not achieved."),
         "migrations:rollback": (Role.OPERATOR, "Take back all that a migration did."),
         "migrations:verify": (Role.OPERATOR, "Compare both clouds again."),
+        "migrations:finalizable": (Role.OPERATOR, "See what a migration has left that could be removed."),
+        "migrations:finalize": (Role.ADMIN, "Remove for good what a migration has left."),
         "metrics:read": (Role.READER, "Read the metrics."),
     }
 )

@@ -19,6 +19,8 @@ TITLES: Final = {
     OperationKind.REFRESH: "Reading a cloud",
     OperationKind.PLAN: "Making a plan",
     OperationKind.MIGRATE: "Beginning a migration",
+    OperationKind.FINALIZABLE: "Looking for what could be removed for good",
+    OperationKind.FINALIZE: "Removing for good",
 }
 _SHOWN_FOR: Final = timedelta(hours=12)
 """How long those that failed are shown in listings."""
