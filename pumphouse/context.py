@@ -216,6 +216,7 @@ class Scoped(Protocol):
 class Context:
     """What a step works with. One per unit of a run."""
 
+    migration: str
     source: CloudAPI
     destination: CloudAPI
     scoped: Scoped

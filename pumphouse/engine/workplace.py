@@ -52,6 +52,7 @@ class Workplace:
     def context(self, unit: str = OUTSIDE, *, plan: str | None = None) -> Context:
         """The context of one unit's steps, in the run of this plan, or of an earlier one."""
         return Context(
+            migration=self.migration.id,
             source=self.source,
             destination=self.destination,
             scoped=self.access,

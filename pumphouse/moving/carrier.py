@@ -19,7 +19,7 @@ from pumphouse.steps import Step, once, take_back
 from pumphouse.transfer import SpoiltImage, compare_image_data
 
 CARRIER = "pumphouse-carrier-"
-"""The names of what is temporary: this and the id of the source's volume or server."""
+"""The names of what is temporary: this, the migration, and the id of the source's volume or server."""
 _LOST = frozenset({"killed", "deleted", "pending_delete"})
 
 
@@ -27,8 +27,8 @@ class Temporary(Step):
     """A step that makes something for the way only. A later step, or the undo, removes it."""
 
     def carrier(self) -> str:
-        """The name of what is temporary for this disk."""
-        return f"{CARRIER}{self.item.ref.id}"
+        """The name of what is temporary for this disk: what another migration has left of it is not ours."""
+        return f"{CARRIER}{self.context.migration}-{self.item.ref.id}"
 
     def made(self, step: str) -> str | None:
         """The id of what a step made and what is still there."""

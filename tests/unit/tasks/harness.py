@@ -17,6 +17,7 @@ from pumphouse.cloud_api import Service
 from pumphouse.clouds import Cloud
 from pumphouse.context import PENDING, Carried, Context, Deferred, Item, JournalEntry, JournalState, Settings
 from pumphouse.model import Action, Inventory, Ref, Resource, Side
+from pumphouse.moving.carrier import CARRIER
 from pumphouse.resource import Reach, ResourceType
 from pumphouse.steps import Step, step_named
 from pumphouse.tasks.project import Project
@@ -125,6 +126,7 @@ class Bench:
     source: Cloud
     destination: Cloud
     settings: Settings = QUICK
+    migration: str = "m-bench"
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     ids: MemoryIds = field(default_factory=MemoryIds)
     lane: Lane = field(default_factory=lambda: Lane(transfers=4))
@@ -138,6 +140,7 @@ class Bench:
     @property
     def context(self) -> Context:
         return Context(
+            migration=self.migration,
             source=self.source,
             destination=self.destination,
             scoped=lambda project: self.scoped(Side.DESTINATION, project),
@@ -169,6 +172,10 @@ class Bench:
         return cloud.within(project_id)
 
     # -- moving
+
+    def carrier(self, identity: str) -> str:
+        """The name of what is temporary for this source's disk."""
+        return f"{CARRIER}{self.migration}-{identity}"
 
     def read(self, kind: ResourceType, identity: str, side: Side, *seen: Resource) -> Resource:
         """One resource as a plan reads it."""

@@ -10,7 +10,6 @@ from pumphouse import errors
 from pumphouse.cloud_api import Service
 from pumphouse.model import DiskMode, Inventory, Ref, Resource, Side
 from pumphouse.moving import root_disk
-from pumphouse.moving.carrier import CARRIER
 from pumphouse.resource import Severity
 from pumphouse.tasks.server import Server
 from pumphouse.tasks.volume import Volume
@@ -115,7 +114,7 @@ def test_a_snapshot_keeps_what_the_image_said_of_the_hardware(bench, place):  # 
     bench.carry(KIND, resource, until="create")
     copies = [
         bench.cloud(side).list(
-            Service.IMAGE, "/images", "images", params={"name": f"{CARRIER}{resource.ref.id}"}
+            Service.IMAGE, "/images", "images", params={"name": bench.carrier(resource.ref.id)}
         )
         for side in Side
     ]
@@ -130,7 +129,7 @@ def test_a_snapshot_keeps_what_the_image_said_of_the_hardware(bench, place):  # 
     bench.undo([KIND], {resource.ref: resource})
     for side in Side:
         assert not bench.cloud(side).list(
-            Service.IMAGE, "/images", "images", params={"name": f"{CARRIER}{resource.ref.id}"}
+            Service.IMAGE, "/images", "images", params={"name": bench.carrier(resource.ref.id)}
         )
     assert place.body(resource.ref.id)["status"] == "ACTIVE"
 

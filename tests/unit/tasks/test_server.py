@@ -15,7 +15,6 @@ from pumphouse.cloud_api import Service
 from pumphouse.compare import differences
 from pumphouse.context import PENDING
 from pumphouse.model import Action, Inventory, Ref, Resource, Side
-from pumphouse.moving.carrier import CARRIER
 from pumphouse.moving.server import QUIET
 from pumphouse.nic_order import nic_order
 from pumphouse.resource import Reach, Severity, Want
@@ -419,7 +418,7 @@ def test_volumes_come_along_in_their_order_with_data_and_tags(bench, place):
     own = {"all_tenants": "1"}
     for path in ("volumes", "snapshots"):
         left = bench.source.list(Service.VOLUME, f"/{path}/detail", path, params=own)
-        assert [one["name"] for one in left if one["name"] in {f"{CARRIER}{id}" for id in volumes}] == []
+        assert [one["name"] for one in left if one["name"] in {bench.carrier(id) for id in volumes}] == []
     attached = [one["id"] for one in place.body(identity)["os-extended-volumes:volumes_attached"]]
     assert sorted(attached) == sorted((root, data, logs))
     everything = {one.ref: one for one in volumes.values()} | {resource.ref: resource}

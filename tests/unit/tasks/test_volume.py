@@ -12,7 +12,6 @@ from pumphouse import errors
 from pumphouse.cloud_api import Service
 from pumphouse.compare import differences
 from pumphouse.model import Inventory, Ref, Resource, Side
-from pumphouse.moving.carrier import CARRIER
 from pumphouse.resource import Severity, Want
 from pumphouse.tasks.volume import Volume
 
@@ -56,12 +55,12 @@ def carriers(bench: Bench, identity: str) -> list[str]:
     found = []
     for side in Side:
         cloud = bench.cloud(side)
-        params = {"name": f"{CARRIER}{identity}"}
+        params = {"name": bench.carrier(identity)}
         found += [f"{side} image" for _ in cloud.list(Service.IMAGE, "/images", "images", params=params)]
         found += [
             f"{side} volume"
             for one in cloud.list(Service.VOLUME, "/volumes/detail", "volumes", params={"all_tenants": "1"})
-            if one["name"] == f"{CARRIER}{identity}" and one["status"] != "deleting"
+            if one["name"] == bench.carrier(identity) and one["status"] != "deleting"
         ]
     return found
 
@@ -168,6 +167,27 @@ def test_a_snapshot_whose_answer_was_lost_is_found_with_its_volume(bench, make):
     bench.journal.intend(resource.ref, "snapshot", Side.SOURCE, temporary=True)
     bench.undo([KIND], {resource.ref: resource})
     gone(lambda: bench.source.get(Service.VOLUME, f"/snapshots/{lost}"))
+
+
+@pytest.mark.parametrize(
+    ("step", "service", "path"),
+    [("snapshot", Service.VOLUME, "/snapshots"), ("export", Service.IMAGE, "/images")],
+)
+def test_a_copy_that_another_migration_has_left_is_not_taken(bench, make, step, service, path):
+    found = bench.read(KIND, make(), Side.SOURCE)
+    attached = {"attachments": [{"server": "a"}]} if step == "snapshot" else {}
+    resource = replace(found, facts={**found.facts, **attached})
+    left = bench.step(KIND, resource, step)
+    bench.journal.entries, theirs = [], bench.journal.entries
+    bench.migration, before = "m-later", bench.migration
+    bench.journal.intend(resource.ref, step, Side.SOURCE, temporary=True)
+    bench.step(KIND, resource, step)  # after a kill: it looks first
+    assert bench.notes == []
+    assert bench.source.get(service, f"{path}/{left}")
+    bench.undo([KIND], {resource.ref: resource})
+    bench.journal.entries, bench.migration = theirs, before
+    bench.undo([KIND], {resource.ref: resource})
+    gone(lambda: bench.source.get(service, f"{path}/{left}"))
 
 
 @pytest.mark.parametrize(
