@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from pumphouse import errors
@@ -99,15 +98,32 @@ class ServerStep(Step):
             return self.item.resource.facts
         return {**entries[-1].detail, "status": entries[0].detail["status"]}
 
-    def until(self, side: Side, identity: str, states: frozenset[str] | set[str]) -> Deferred:
-        """Wait until a server is in one of some states, and nothing is being done to it."""
+    def until(
+        self,
+        side: Side,
+        identity: str,
+        states: frozenset[str] | set[str],
+        *,
+        then: Callable[[Mapping[str, Any]], None] = lambda _: None,
+    ) -> Deferred:
+        """Wait until a server is in one of some states, and nothing is being done to it.
+
+        :param then: what is done when it is, with the body in which that was seen.
+        """
+
+        def reached(body: Mapping[str, Any] | None) -> Any:
+            state = self.reached(side, body, states)
+            if body is not None and state is not PENDING:
+                then(body)
+            return state
+
         project = self.item.resource.project_id if side is Side.SOURCE else self.want().project_id
         return self.context.wait(
             side,
             "server",
             identity,
             project,
-            lambda body: self.reached(side, body, states),
+            reached,
             describe=f"{self.item.resource} to be {' or '.join(sorted(states))}",
             timeout=self.context.settings.build_timeout,
         )
@@ -199,11 +215,11 @@ class Quiesce(ServerStep):
             self.act(Side.SOURCE, identity, self._action())
         self.context.journal.made(entry, identity)
 
-        def rested() -> None:
+        def rested(_: Mapping[str, Any]) -> None:
             detail = {**entry.detail, RESTED: last_request(self)}
             self.context.journal.made(entry, identity, detail=detail)
 
-        return _and_then(self.until(Side.SOURCE, identity, QUIET), rested)
+        return self.until(Side.SOURCE, identity, QUIET, then=rested)
 
     def undo(self, entry: JournalEntry) -> None:
         """Bring it back; one that was off, and that somebody has started since, is left to run."""
@@ -309,7 +325,7 @@ class Settle(ServerStep):
             # The image that shelving makes belongs to the project in whose name it is asked for.
             acting = self.acting(self.want().project_id)
             self.act(Side.DESTINATION, identity, _REST[target], cloud=acting)
-        return _and_then(self.until(Side.DESTINATION, identity, states), lambda: self._lock(identity))
+        return self.until(Side.DESTINATION, identity, states, then=lambda _: self._lock(identity))
 
     def _lock(self, identity: str) -> None:
         fields = self.item.resource.fields
@@ -343,13 +359,12 @@ class ShutDown(ServerStep):
             self.act(Side.SOURCE, identity, "os-stop")
         self.context.journal.made(entry, identity)
 
-        def remember() -> None:
+        def remember(body: Mapping[str, Any]) -> None:
             """Write down when it changed last: so it is known later whether somebody has used it since."""
-            detail = {**entry.detail, LEFT_AT: self.here().get("updated")}
+            detail = {**entry.detail, LEFT_AT: body.get("updated")}
             self.context.journal.made(entry, identity, detail=detail)
 
-        off = self.until(Side.SOURCE, identity, {"SHUTOFF", "SHELVED", "SHELVED_OFFLOADED"})
-        return _and_then(off, remember)
+        return self.until(Side.SOURCE, identity, {"SHUTOFF", "SHELVED", "SHELVED_OFFLOADED"}, then=remember)
 
     def undo(self, entry: JournalEntry) -> None:
         """Nothing yet: the undo of quiescing wakes it, once the destination's server is gone.
@@ -365,15 +380,3 @@ def _may_run(server: Mapping[str, Any]) -> bool:
     if server["status"] == "ERROR" and not server.get("OS-EXT-SRV-ATTR:host"):
         return False  # it has never been on a host
     return server["status"] not in QUIET and server.get("OS-EXT-STS:power_state") not in _ASLEEP
-
-
-def _and_then(wait: Deferred, do: Callable[[], None]) -> Deferred:
-    """A wait that does one thing more when it ends well."""
-
-    def poll() -> Any:
-        state = wait.poll()
-        if state is not PENDING:
-            do()
-        return state
-
-    return replace(wait, poll=poll)

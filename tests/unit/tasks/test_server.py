@@ -254,6 +254,23 @@ def test_a_server_whose_shutting_down_was_cut_short_runs_again(bench, place):
     assert (body["status"], body["OS-EXT-STS:power_state"]) == ("ACTIVE", 1)
 
 
+def test_a_verified_server_is_not_taken_back_for_a_time_that_could_not_be_read(bench, place, monkeypatch):
+    """When the source's had been switched off is known from the answer that says that it is off."""
+    identity = place.boot()
+    resource = place.read(identity)
+    bench.carry(KIND, resource, until="shut_down")
+    step = step_named(KIND, "shut_down")(bench.context, bench.item(KIND, resource))
+    off = step.run()
+
+    def lost(*_):
+        raise errors.Unavailable("no answer")
+
+    monkeypatch.setattr(step, "body", lost)
+    assert follow(off) == "SHUTOFF"
+    (entry,) = bench.journal.open_entries(resource.ref, "shut_down")
+    assert entry.detail["left_at"] == place.body(identity)["updated"]
+
+
 def test_the_way_back_after_success_starts_the_source_again(bench, place):
     identity = place.boot()
     resource = place.read(identity)
