@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
@@ -209,10 +209,14 @@ class Create(Step):
     def _intend(self, cloud: CloudAPI, want: Want) -> JournalEntry:
         """Write the intent; of a type without markers also what is there before, and so is not ours."""
         kind, journal = self.item.kind, self.context.journal
-        detail: dict[str, Any] = {"project_id": want.project_id}
+        detail: dict[str, Any] = {"project_id": want.project_id, **self._told()}
         if not kind.marked and not journal.open_entries(self.item.ref, self.name):
             detail["others"] = sorted(kind.alike(cloud, want))
         return journal.intend(self.item.ref, self.name, Side.DESTINATION, detail=detail)
+
+    def _told(self) -> Mapping[str, Any]:
+        """What else the journal must know from the start."""
+        return {}
 
     def _make_own(self, cloud: CloudAPI, entry: JournalEntry) -> str:
         """Find what an earlier attempt made, or create it."""

@@ -15,10 +15,11 @@ from typing import Any, ClassVar, Protocol, cast
 
 from pumphouse import errors
 from pumphouse.cloud_api import CloudAPI, Service
-from pumphouse.context import PENDING, Item, JournalEntry
+from pumphouse.context import PENDING, Deferred, Item, JournalEntry
 from pumphouse.model import Action, Side
 from pumphouse.moving.carrier import CleanUp, Temporary, ToImage, Transfer, carrier_there, same_data
 from pumphouse.moving.root_disk import ROOT_OF, image_of_server
+from pumphouse.moving.untouched import EXPORTING, forget_unseen, used_since, watched
 from pumphouse.resource import Want
 from pumphouse.steps import LEFT_AT, Create, Step, Verify, once
 
@@ -39,7 +40,7 @@ class OnSource(Temporary):
         """Only a volume in use is copied first."""
         return item.action is Action.CREATE and bool(item.resource.facts["attachments"])
 
-    def run(self) -> Any:
+    def run(self) -> Deferred:
         """The id of what was made, once it is available."""
         source = self.context.source
         entry = self.context.journal.intend(self.item.ref, self.name, Side.SOURCE, temporary=True)
@@ -108,12 +109,20 @@ class Snapshot(OnSource):
     doing = "takes a snapshot on the source"
     kind = "snapshot"
 
+    def run(self) -> Deferred:
+        """Its id, once it is available, and the journal knows how the volume was then."""
+        forget_unseen(self, find=self._find, whole=self._is_whole)
+        return watched(self, super().run())
+
     def request(self) -> dict[str, Any]:
         return {"name": self.carrier(), "volume_id": self.item.ref.id, "force": True}
 
     def place(self) -> dict[str, Any]:
         """With its volume, which is the tenant's."""
         return {"all_tenants": 1, "volume_id": self.item.ref.id}
+
+    def _is_whole(self, made: str) -> bool:
+        return _status(self.context.source, self.kind, made) == "available"
 
 
 class Clone(OnSource):
@@ -133,6 +142,14 @@ class Clone(OnSource):
 
 class Export(ToImage):
     """Have the source write the volume, or its clone, into a temporary image."""
+
+    def run(self) -> Any:
+        """The image's id, once it is active, and the journal knows how the volume was then."""
+        facts = self.item.resource.facts
+        if not self.moves or facts["attachments"] or facts.get(ROOT_OF):
+            return super().run()  # it reads the clone, or a server's disk
+        forget_unseen(self, find=self._find, whole=self._is_whole)
+        return watched(self, super().run())
 
     def begin(self) -> str:
         """By the volume service; by compute if it is a server's root disk as yet."""
@@ -157,7 +174,7 @@ class Export(ToImage):
             return
         source, settings = self.context.source, self.context.settings
         end = time.monotonic() + settings.volume_timeout
-        while _status(source, "volume", self._volume()) == "uploading":
+        while _status(source, "volume", self._volume()) == EXPORTING:
             if time.monotonic() > end:
                 raise errors.WaitTimeout(
                     "the source still exports its data", resource=str(self.item.resource), cloud=source.name
@@ -167,6 +184,12 @@ class Export(ToImage):
     def _volume(self) -> str:
         """The id of what is exported."""
         return self.made(Clone.name) or self.item.ref.id
+
+    def _is_whole(self, made: str) -> bool:
+        try:
+            return bool(self.context.source.get(Service.IMAGE, f"/images/{made}")["status"] == "active")
+        except errors.NotFound:
+            return False
 
 
 class FromImage(Protocol):
@@ -183,6 +206,15 @@ class CreateVolume(Create):
         kind = cast("FromImage", self.item.kind)
         image = carrier_there(self)
         return once(lambda: kind.create_from(cloud, want, image), lambda: kind.find(cloud, want))
+
+    def _told(self) -> dict[str, Any]:
+        """How the source's volume was left by what this one is made of."""
+        journal, ref = self.context.journal, self.item.ref
+        for maker in (Snapshot, Export):
+            for entry in journal.open_entries(ref, maker.name):
+                if LEFT_AT in entry.detail:
+                    return {LEFT_AT: entry.detail[LEFT_AT]}
+        return {}
 
 
 class Fill(Step):
@@ -238,15 +270,15 @@ class Settle(Step):
 
 
 class VerifyVolume(Verify):
-    """Compare the data, too: the two temporary images must have the same hash."""
+    """Compare the data, too: the temporary images must have the same hash, and nobody may have used it."""
 
     def compare(self) -> None:
         super().compare()
-        facts = self.item.resource.facts
-        if self.item.action is Action.CREATE and not facts["attachments"] and not facts.get(ROOT_OF):
-            body = self.context.source.get(Service.VOLUME, f"/volumes/{self.item.ref.id}")["volume"]
-            if body["attachments"]:
-                self.fail("it was attached on the source while its data were copied")
+        if self.item.action is Action.CREATE and not self.item.resource.facts.get(ROOT_OF):
+            entries = self.context.journal.open_entries(self.item.ref, Create.name)
+            used = used_since(self, next((entry.detail.get(LEFT_AT) for entry in entries), None))
+            if used:
+                self.fail(used)
         if not same_data(self):
             self.fail("the data that arrived is not the data that was sent")
 
@@ -255,20 +287,6 @@ class CleanUpVolume(CleanUp):
     """Remove all copies but the destination's volume."""
 
     makers = (Transfer, Export, Clone, Snapshot)
-
-    def run(self) -> Any:
-        """Nothing."""
-        super().run()
-        self._remember()
-
-    def _remember(self) -> None:
-        """Write down when the source's was changed last: so it is known later whether it was used since."""
-        if not self.moves or self.item.resource.facts.get(ROOT_OF):
-            return  # what is part of a server has no volume there
-        for entry in self.context.journal.open_entries(self.item.ref, Create.name):
-            body = self.context.source.get(Service.VOLUME, f"/volumes/{self.item.ref.id}")["volume"]
-            detail = {**entry.detail, LEFT_AT: body.get("updated_at")}
-            self.context.journal.made(entry, self.destination_id(), detail=detail)
 
 
 def _status(cloud: CloudAPI, kind: str, identity: str) -> str | None:

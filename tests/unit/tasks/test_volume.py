@@ -11,8 +11,10 @@ import pytest
 from pumphouse import errors
 from pumphouse.cloud_api import Service
 from pumphouse.compare import differences
+from pumphouse.context import PENDING, JournalState
 from pumphouse.model import Inventory, Ref, Resource, Side
 from pumphouse.resource import Severity, Want
+from pumphouse.steps import step_named
 from pumphouse.tasks.volume import Volume
 
 from .harness import Bench, follow, gone
@@ -162,11 +164,61 @@ def test_a_snapshot_whose_answer_was_lost_is_found_with_its_volume(bench, make):
     lost = bench.step(KIND, resource, "snapshot")
     bench.journal.entries.clear()
     bench.journal.intend(resource.ref, "snapshot", Side.SOURCE, temporary=True)
-    assert bench.step(KIND, resource, "snapshot") == lost
-    bench.journal.entries.clear()
-    bench.journal.intend(resource.ref, "snapshot", Side.SOURCE, temporary=True)
     bench.undo([KIND], {resource.ref: resource})
     gone(lambda: bench.source.get(Service.VOLUME, f"/snapshots/{lost}"))
+
+
+@pytest.mark.parametrize("step", ["snapshot", "export"])
+@pytest.mark.parametrize("answer", ["known", "lost"])
+def test_a_copy_that_ended_while_nobody_looked_is_made_again(bench, make, step, answer):
+    """Between its end and the next attempt the volume may have been used, and no time would tell."""
+    identity = make()
+    found = bench.read(KIND, identity, Side.SOURCE)
+    attached = {"attachments": [{"server": "a"}]} if step == "snapshot" else {}
+    resource = replace(found, facts={**found.facts, **attached})
+    wait = step_named(KIND, step)(bench.context, bench.item(KIND, resource)).run()
+    follow(replace(wait, poll=lambda: _whole(bench, step, resource)))  # the process has died meanwhile
+    (entry,) = bench.journal.open_entries(resource.ref, step)
+    if answer == "lost":
+        bench.journal.entries[entry.id] = replace(entry, made_id=None, state=JournalState.INTENT)
+    act(bench, identity, "os-update_readonly_flag", {"readonly": True})  # it is used
+    assert bench.step(KIND, resource, step) != entry.made_id
+    (again,) = bench.journal.open_entries(resource.ref, step)
+    body = bench.source.get(Service.VOLUME, f"/volumes/{identity}")["volume"]
+    assert again.detail["left_at"] == body["updated_at"]
+    assert len([note for note in bench.notes if "copied again" in note]) == 1
+    kept = bench.step(KIND, resource, step)
+    assert kept == again.made_id
+    service, path = (Service.VOLUME, "/snapshots") if step == "snapshot" else (Service.IMAGE, "/images")
+    gone(lambda: bench.source.get(service, f"{path}/{entry.made_id}"))
+    bench.undo([KIND], {resource.ref: resource})
+
+
+def _whole(bench: Bench, step: str, resource: Resource) -> Any:
+    """Whether a copy is whole, and the volume itself again."""
+    (entry,) = bench.journal.open_entries(resource.ref, step)
+    volume = bench.source.get(Service.VOLUME, f"/volumes/{resource.ref.id}")["volume"]
+    if step == "snapshot":
+        copy = bench.source.get(Service.VOLUME, f"/snapshots/{entry.made_id}")["snapshot"]
+    else:
+        copy = bench.source.get(Service.IMAGE, f"/images/{entry.made_id}")
+    whole = copy["status"] in {"available", "active"} and volume["status"] == "available"
+    return entry.made_id if whole else PENDING
+
+
+@pytest.mark.parametrize("changes", [{}, {"attachments": [{"server": "a"}]}])
+def test_what_was_used_while_its_data_were_copied_is_not_verified(bench, make, changes):
+    identity = make()
+    found = bench.read(KIND, identity, Side.SOURCE)
+    bench.carry(KIND, found, until="verify")
+    words = "attached or detached"
+    if not changes:
+        act(bench, identity, "os-update_readonly_flag", {"readonly": True})
+        words = "used or changed on the source, at "
+    resource = replace(found, facts={**found.facts, **changes})
+    with pytest.raises(errors.VerificationFailed, match=words):
+        bench.step(KIND, resource, "verify")
+    bench.undo([KIND], {found.ref: found})
 
 
 @pytest.mark.parametrize(
