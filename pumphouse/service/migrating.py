@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from pumphouse import errors
@@ -27,11 +27,12 @@ from pumphouse.report.model import Report
 from pumphouse.service import reading
 from pumphouse.service.passwords import passwords
 from pumphouse.service.plans import load_plan, merge
-from pumphouse.service.preparing import WAITS, read_touched, require_prepared, require_untouched
+from pumphouse.service.preparing import WAITS, require_prepared
 from pumphouse.service.proving import Sides, read_sides
+from pumphouse.service.untouched import require_untouched
 from pumphouse.steps import USE, Create
-from pumphouse.store.migrations import MigrationRecord, Request
-from pumphouse.store.names import EARLIER_PLANS, PREPARE, PREPARED
+from pumphouse.store.migrations import MigrationRecord, Request, refuse_if_prepared
+from pumphouse.store.names import EARLIER_PLANS, PREPARE
 from pumphouse.store.opening import Store
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import MigrationState, UnitState
@@ -92,13 +93,7 @@ class Migrating:
     def cut_over(self, plan_again: Callable[[Plan], Plan]) -> MigrationRecord:
         """Plan again, and do all that was left when it was prepared."""
         with self._had(self._require_prepared) as epoch:
-            touched, registry = self._record.options.get(PREPARED, {}), self._app.registry
-            return self._again(
-                epoch,
-                plan_again,
-                check=lambda plan: require_untouched(plan, touched, registry),
-                options={PREPARE: False},
-            )
+            return self._again(epoch, plan_again, options={PREPARE: False})
 
     def cancel(self) -> MigrationRecord:
         """Take back the units that have not ended, and end."""
@@ -150,19 +145,17 @@ class Migrating:
         epoch: int,
         plan_again: Callable[[Plan], Plan],
         *,
-        check: Callable[[Plan], None] = lambda _: None,
         options: Mapping[str, Any] | None = None,
     ) -> MigrationRecord:
         """Plan again, and carry that out.
 
         It is had meanwhile, for what is planned holds only as long as no other process is at work on it.
 
-        :param check: raises what makes the plan impossible.
         :param options: those that change with the plan.
         """
         plan = plan_again(load_plan(self._store, self._record.plan_id))
         plan.require_unblocked()
-        check(plan)
+        self._require_untouched(plan)
         if self._control.stop.is_set():
             return self._not_begun(epoch)
         self._record = self._store.migrations.set_plan(
@@ -199,11 +192,22 @@ class Migrating:
         """It waits for its cutover, unless something went wrong."""
         state, reason = _verdict(outcomes, left, "")
         if state is MigrationState.SUCCEEDED:
-            done = [one for one in place.plan.doing(Action.CREATE) if place.ids.get(one.ref)]
-            touched = read_touched(done, place.source, self._app.registry)
-            self._store.migrations.set_prepared(self._record.id, touched, epoch=place.epoch)
+            self._store.migrations.set_prepared(self._record.id, epoch=place.epoch)
             state, reason = MigrationState.PAUSED, WAITS
         return self._end(place, state, reason)
+
+    def _require_untouched(self, plan: Plan) -> None:
+        """Raise StalePlan if the new plan reuses a copy of this migration that may be old."""
+        record = self._record
+        # Until a prepared one is cut over nobody works on the destination: what is in use there is tried out.
+        anew = record.options.get(PREPARE)
+        require_untouched(
+            plan,
+            self._store.journal.open_entries(record.id, step=Create.name),
+            carried_out=cache(partial(load_plan, self._store)),
+            registry=self._app.registry,
+            destination=None if anew else self._app.clouds.open(plan.destination),
+        )
 
     def _forget_gone(self, place: Workplace) -> None:
         """Take out of the journal what an earlier plan made and somebody has removed since.
@@ -455,6 +459,7 @@ class Migrating:
         return begun[-1:] == ["ROLLING_BACK"]
 
     def _require_to_go_on(self) -> None:
+        refuse_if_prepared(self._record)
         self._require(MigrationState.PLANNED, MigrationState.PAUSED, MigrationState.RUNNING)
         self.require_forwards()
 

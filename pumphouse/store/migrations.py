@@ -261,12 +261,12 @@ class Migrations:
             return record_of(row)
 
     @retried
-    def set_prepared(self, id: str, touched: Mapping[str, str], *, epoch: int) -> MigrationRecord:
-        """Write of what was prepared how to see whether it is touched. Raises Fenced."""
+    def set_prepared(self, id: str, *, epoch: int) -> MigrationRecord:
+        """Write that all of it that needs no downtime is done, until it goes on. Raises Fenced."""
         with Session(self._database.writer) as session, session.begin():
             row = locked_row(session, find_row(session, id).id)
             _check_epoch(row, epoch)
-            row.options = {**row.options, PREPARED: {**row.options.get(PREPARED, {}), **touched}}
+            row.options = {**row.options, PREPARED: True}
             return record_of(row)
 
     @retried
@@ -442,6 +442,8 @@ def _enter(row: MigrationRow, state: MigrationState, *, by_process: bool) -> Non
             row.run_started_at = datetime.now(UTC)
             row.started_at = row.started_at or row.run_started_at
         row.ended_at = datetime.now(UTC) if state.ended else None
+    if state.active:
+        row.options = {name: value for name, value in row.options.items() if name != PREPARED}
     row.state = state
     if state.ended or state is MigrationState.PAUSED:
         row.wanted = _still_wanted(row, state, by_process=by_process)
@@ -459,12 +461,12 @@ def _cannot_become(row: MigrationRow, state: MigrationState) -> WrongState:
 def _still_wanted(row: MigrationRow, state: MigrationState, *, by_process: bool) -> str | None:
     """What is still wanted of a migration that has stopped.
 
-    A pause that nobody asked for is the end of a process, and another one goes on. Had it been asked to
-    cancel just then, that is what the other one does.
+    A pause that nobody asked for is the end of a process, and another one goes on, unless all is done that
+    comes before the cutover. Had it been asked to cancel just then, that is what the other one does.
     """
     if state.ended or not by_process or row.request == Request.PAUSE:
         return None
-    return row.wanted and (row.request or row.wanted)
+    return row.wanted and (row.request or (None if PREPARED in row.options else row.wanted))
 
 
 def is_running(row: MigrationRow, now: datetime) -> bool:
@@ -510,6 +512,15 @@ def require_finalizable(id: str, state: MigrationState) -> None:
         raise WrongState(
             f"migration {id} is {state}: only what succeeded can be finalised",
             next_step=f"See it with: pumphouse migration show {id}",
+        )
+
+
+def refuse_if_prepared(record: MigrationRecord) -> None:
+    """Raise WrongState for a migration of which all is done that comes before its cutover."""
+    if record.prepared:
+        raise WrongState(
+            f"migration {record.id} is prepared, and waits for its cutover",
+            next_step=f"Move the servers with: pumphouse migration cutover {record.id}",
         )
 
 

@@ -20,7 +20,7 @@ FINALIZED = "finalized"
 PREPARE = "prepare"
 """The option that tells that only what needs no downtime is carried out as yet."""
 PREPARED = "prepared"
-"""The option that tells, by reference, what of the source must not have been touched since."""
+"""The option that tells that all of that is done, and that nothing has gone on since."""
 EARLIER_PLANS = "earlier_plans"
 """The option that lists the plans of a migration's earlier tries, newest first."""
 

@@ -15,7 +15,14 @@ from sqlalchemy.orm import Session
 
 from pumphouse.errors import MigrationBusy, WrongState
 from pumphouse.store.database import Database, retried
-from pumphouse.store.migrations import MigrationRecord, find_row, locked_row, record_of, refuse_if_finalized
+from pumphouse.store.migrations import (
+    MigrationRecord,
+    find_row,
+    locked_row,
+    record_of,
+    refuse_if_finalized,
+    refuse_if_prepared,
+)
 from pumphouse.store.models import MigrationRow
 from pumphouse.store.states import MigrationState
 
@@ -90,6 +97,8 @@ class Wishes:
                 )
             if what is Wish.ROLLBACK:
                 refuse_if_finalized(row)
+            if what is Wish.RUN:
+                refuse_if_prepared(record)
             if record.state not in ALLOWED[what]:
                 raise WrongState(
                     f"migration {row.id} is {row.state}, which allows no {_NOUNS[what]}",

@@ -1,0 +1,210 @@
+"""Volumes that somebody uses on the source while their data are copied, or later: no old copy passes."""
+
+from __future__ import annotations
+
+import time
+
+import openstack
+import pytest
+
+from pumphouse import errors
+from pumphouse.engine.control import Control
+from pumphouse.events import StepChanged, UnitChanged
+from pumphouse.service.finalizable import Part
+from pumphouse.store.states import MigrationState, UnitState
+from pumphouse.store.wishes import Wish
+
+SINCE = b"written since"
+
+
+def prepare(site, **options):
+    record = site.app.start(site.plan(), check_fresh=False, options={"prepare": True})
+    return site.app.run(record.id, **options)
+
+
+def volume(cloud, name="backup"):
+    with cloud.transaction():
+        return next(row for row in cloud.table("volumes") if row["name"] == name)
+
+
+def write(site, identity):
+    with site.source.files.path("volumes", identity).open("r+b") as file:
+        file.write(SINCE)
+
+
+def use(site):
+    """What attaching, writing and detaching leave: other data, and another time."""
+    identity = volume(site.source)["id"]
+    with site.source.transaction():
+        site.source.table("volumes").update(identity, updated_at=site.source.now())
+    write(site, identity)
+
+
+def remove_copy(name="backup"):
+    there = openstack.connect(cloud="destination")
+    (copy,) = [one for one in there.block_storage.volumes(all_projects=True) if one.name == name]
+    there.block_storage.delete_volume(copy)
+    there.block_storage.wait_for_delete(copy, interval=0.05)
+
+
+def has_arrived(site, name="backup"):
+    identity = volume(site.destination, name)["id"]
+    return site.destination.files.path("volumes", identity).read_bytes().startswith(SINCE)
+
+
+def may_go(site, record, *identities):
+    found = {one.ref.id: one for one in site.app.finalizable(record.id)}
+    return [found[identity].goes for identity in identities if identity in found]
+
+
+def after(step, identity, do):
+    """Does something once this step of the volume has ended well."""
+    done = []
+
+    def listener(event):
+        ended = isinstance(event, StepChanged) and event.step == step and event.state == "SUCCESS"
+        if ended and identity in event.resource and not done:
+            done.append(True)
+            do()
+
+    return listener
+
+
+@pytest.mark.parametrize("step", ["export", "transfer", "settle"])
+def test_a_volume_that_is_used_on_the_way_is_not_called_moved(site, step):
+    identity = volume(site.source)["id"]
+    record = site.migrate(listener=after(step, identity, lambda: use(site)))
+    assert record.state is MigrationState.PARTIAL
+    assert "used or changed on the source" in record.reason
+    assert may_go(site, record, identity) == []
+    again = site.app.retry(record.id)
+    assert (again.state, again.reason) == (MigrationState.SUCCEEDED, "")
+    assert has_arrived(site)
+    assert may_go(site, again, identity) == [True]
+
+
+def test_a_volume_that_is_taken_off_a_resting_server_is_not_called_moved(site):
+    source = openstack.connect(cloud="source")
+    server = source.compute.find_server("db-1", all_projects=True)
+    (attached,) = source.compute.volume_attachments(server.id)
+    identity = attached.volume_id
+
+    def take_off():
+        source.compute.delete_volume_attachment(server.id, identity)
+        end = time.monotonic() + 30
+        while volume(site.source, "db-data")["status"] != "available" and time.monotonic() < end:
+            time.sleep(0.05)
+        write(site, identity)
+
+    record = site.migrate(listener=after("transfer", identity, take_off))
+    assert record.state is MigrationState.PARTIAL
+    assert "attached or detached on the source" in record.reason
+    assert may_go(site, record, server.id, identity) == []
+    with site.source.transaction():
+        assert site.source.table("servers")[server.id]["vm_state"] == "active"
+    again = site.app.retry(record.id)
+    assert (again.state, again.reason) == (MigrationState.SUCCEEDED, "")
+    assert has_arrived(site, "db-data")
+
+
+def test_a_prepared_one_is_not_run_again_and_keeps_what_it_knows(site):
+    record = prepare(site)
+    use(site)
+    for go_on in (site.app.run, site.app.resume, lambda id: site.app.want(id, Wish.RUN)):
+        with pytest.raises(errors.WrongState, match="waits for its cutover") as caught:
+            go_on(record.id)
+        assert f"cutover {record.id}" in caught.value.next_step
+    with pytest.raises(errors.StalePlan, match="used or changed"):
+        site.app.cut_over(record.id)
+    assert site.app.migration(record.id).prepared
+
+
+def test_what_was_copied_before_a_retry_of_the_preparation_is_watched_too(site):
+    site.destination.faults.add("status", kind="PUT /image/v2/images/{image_id}/file", code=413)
+    record = prepare(site)
+    assert record.state is MigrationState.PARTIAL
+    assert volume(site.destination)
+    assert site.app.retry(record.id).prepared
+    use(site)
+    with pytest.raises(errors.StalePlan, match="used or changed"):
+        site.app.cut_over(record.id)
+
+
+def test_a_volume_that_is_used_before_all_is_prepared_stops_the_cutover(site):
+    done = []
+
+    def listener(event):
+        ended = isinstance(event, UnitChanged) and event.unit.startswith("volume:")
+        if ended and event.state == "SUCCEEDED" and not done:
+            done.append(True)
+            use(site)
+
+    record = prepare(site, listener=listener)
+    assert done
+    assert record.prepared
+    with pytest.raises(errors.StalePlan, match="used or changed"):
+        site.app.cut_over(record.id)
+
+
+def test_a_retry_takes_no_old_copy_for_new(site):
+    site.destination.faults.add("server_error", path="web-1")
+    record = site.migrate()
+    assert record.state is MigrationState.PARTIAL
+    use(site)
+    with pytest.raises(errors.StalePlan, match="used or changed") as caught:
+        site.app.retry(record.id)
+    assert volume(site.destination)["id"] in caught.value.next_step
+    assert site.app.migration(record.id).state is MigrationState.PARTIAL
+    remove_copy()
+    again = site.app.retry(record.id)
+    assert (again.state, again.reason) == (MigrationState.SUCCEEDED, "")
+    assert has_arrived(site)
+
+
+def test_a_copy_that_is_in_use_by_now_is_what_counts_at_a_retry(site):
+    site.destination.faults.add("server_error", path="web-1")
+    record = site.migrate()
+    use(site)
+    identity, copy = volume(site.source)["id"], volume(site.destination)["id"]
+    there = openstack.connect(cloud="destination")
+    server = there.compute.find_server("web-2", all_projects=True)
+    there.compute.create_volume_attachment(server, volume=copy)
+    end = time.monotonic() + 30
+    while volume(site.destination)["status"] != "in-use" and time.monotonic() < end:
+        time.sleep(0.05)
+    site.app.retry(record.id)
+    assert {unit.state for unit in site.app.units(record.id)} == {UnitState.SUCCEEDED}
+    assert volume(site.destination)["id"] == copy
+    assert may_go(site, record, identity) == [False]
+
+
+def test_a_retry_after_the_servers_were_finalized_asks_nothing_of_their_volumes(site):
+    record = site.migrate()
+    going = [one for one in site.app.finalizable(record.id) if one.part is Part.SERVERS and one.goes]
+    assert going
+    assert site.app.finalize(record.id, going) == []
+    assert volume(site.source, "db-data")["status"] == "available"
+    assert site.app.retry(record.id).state is MigrationState.SUCCEEDED
+
+
+def test_one_that_is_prepared_anew_is_not_called_prepared_half_way(site):
+    record = prepare(site)
+    assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    control = Control()
+
+    def listener(event):
+        if isinstance(event, StepChanged) and event.step == "create":
+            control.pause()
+
+    record = site.app.retry(record.id, control=control, listener=listener)
+    assert record.state is MigrationState.PAUSED
+    assert not record.prepared
+    assert site.app.resume(record.id).prepared
+    site.app.rollback(record.id, control=_stopped())
+    assert not site.app.migration(record.id).prepared
+
+
+def _stopped():
+    control = Control()
+    control.pause()
+    return control
