@@ -220,6 +220,8 @@ class Context:
     source: CloudAPI
     destination: CloudAPI
     scoped: Scoped
+    """On the destination; ``scoped_source`` is the same on the source, which only an undo asks for."""
+    scoped_source: Scoped
     journal: Journal
     ids: IdMap
     claims: Claims

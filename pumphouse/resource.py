@@ -137,8 +137,6 @@ class ResourceType(ABC):
     """Which flow it is part of."""
     holds: ClassVar[tuple[str, ...]] = ()
     """Types of what it needs that are carried while it rests: after its first step, before it is made."""
-    rests: ClassVar[bool] = False
-    """Whether it is out of service on the source while it moves."""
     marked: ClassVar[bool] = True
     """Whether a marker tells ours; else what is ``alike`` is written into the intent, before the request."""
     adopts_alike: ClassVar[bool] = False
@@ -270,6 +268,14 @@ class ResourceType(ABC):
 
     def touched(self, resource: Resource) -> str:
         """What changes whenever its data may have; "" for what has none, or whose data never change."""
+        return ""
+
+    def rests(self, resource: Resource) -> bool:
+        """Whether it is out of service on the source while it moves."""
+        return False
+
+    def way(self, resource: Resource) -> str:
+        """The way of its data that the operator has chosen; "" to leave that to the plan."""
         return ""
 
     def data_is_open(self, resource: Resource) -> bool:

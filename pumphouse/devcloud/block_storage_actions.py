@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pumphouse.devcloud import blobs, image, image_data
-from pumphouse.devcloud.block_storage import own, view
+from pumphouse.devcloud.block_storage import own
 from pumphouse.devcloud.cloud import DevCloud
 from pumphouse.devcloud.dispatch import ApiRequest, denied
 from pumphouse.devcloud.errors import bad_request, not_found
@@ -17,7 +17,6 @@ from pumphouse.devcloud.volume_model import (
     KIND,
     VOLUMES,
     attach,
-    create_volume,
     delete_volume,
     detach,
     reserve,
@@ -25,11 +24,11 @@ from pumphouse.devcloud.volume_model import (
     touch,
     unreserve,
 )
+from pumphouse.devcloud.volume_storage import unmanage
 from pumphouse.devcloud.volume_types import TYPES, find_type
 
 Action = Callable[[DevCloud, ApiRequest, Row, dict[str, Any]], Any]
 
-UNMANAGED = "unmanaged"
 _STATUSES = (
     "creating",
     "available",
@@ -274,46 +273,6 @@ def _detach(cloud: DevCloud, request: ApiRequest, row: Row, given: dict[str, Any
             detach(cloud, row["id"], attachment_id=one["attachment_id"])
 
 
-# Manage and unmanage: a volume's file comes from, or goes back to, what no record names
-
-
 @_action("os-unmanage", admin=True)
 def _unmanage(cloud: DevCloud, request: ApiRequest, row: Row, given: dict[str, Any]) -> None:
-    """Forget the volume; its file stays, as `volume-<id>`."""
-    if row["status"] not in ("available", "error") or row["attachments"]:
-        raise bad_request("Invalid volume: Volume status must be available or error to unmanage.")
-    cloud.files.path(KIND, row["id"]).rename(cloud.files.path(UNMANAGED, f"volume-{row['id']}"))
-    cloud.table(VOLUMES).remove(row["id"])
-
-
-@SERVICE.route(
-    "POST",
-    "/manageable_volumes",
-    status=202,
-    role="admin",
-    since=(3, 8),
-    policy="volume_extension:volume_manage",
-)
-@SERVICE.route("POST", "/os-volume-manage", status=202, role="admin", policy="volume_extension:volume_manage")
-def manage(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
-    """A volume of an unmanaged file, named by `ref: {"source-name": ...}`."""
-    want = request.member("volume")
-    name = str((want.get("ref") or {}).get("source-name", ""))
-    source = cloud.files.path(UNMANAGED, name)
-    if not name or "/" in name or not source.exists():
-        raise bad_request(f"Failed to manage existing volume: Failed to find volume {name}.")
-    size = -(-source.stat().st_size // blobs.GIB) or 1
-    fields = {
-        key: want.get(key) for key in ("name", "description", "volume_type", "metadata", "availability_zone")
-    }
-    project, user = request.token.project_id or "", request.token.user_id
-    row = create_volume(cloud, {**fields, "size": size}, project_id=project, user_id=user)
-    touch(cloud, VOLUMES, row, bootable=_truth(want.get("bootable", False)))
-
-    def end() -> None:
-        if row["id"] in cloud.table(VOLUMES):
-            source.rename(cloud.files.path(KIND, row["id"]))
-            blobs.extend(cloud.files.path(KIND, row["id"]), size * blobs.GIB)
-
-    cloud.later("volume", end)
-    return {"volume": view(cloud, request, row)}
+    unmanage(cloud, row)

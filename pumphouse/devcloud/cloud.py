@@ -51,7 +51,8 @@ class DevCloud:
     ``timings`` overrides the seconds of :data:`TIMINGS` by kind; ``seed`` makes ids repeatable;
     ``microversions`` lowers a service's newest microversion (``{"compute": "2.60"}``) to play an older cloud;
     ``port`` 0 picks a free one. With ``image_urls`` Glance keeps images in a store that is open over HTTP,
-    and tells where. State lives in memory, bytes and the Keystone database below ``directory``.
+    and tells where. ``same_storage`` are the clouds whose volumes lie where this one's do. State lives in
+    memory, bytes and the Keystone database below ``directory``.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class DevCloud:
         self.name = name
         self.region = region
         self.image_urls = image_urls
+        self.same_storage: list[DevCloud] = []
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.admin_password = admin_password

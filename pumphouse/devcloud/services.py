@@ -92,6 +92,7 @@ MODULES = (
     "volume_model",
     "block_storage",
     "block_storage_snapshots",
+    "volume_storage",
     "block_storage_actions",
 )
 

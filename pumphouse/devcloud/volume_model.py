@@ -6,7 +6,7 @@ the lock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -66,26 +66,41 @@ def create_volume(cloud: DevCloud, want: Mapping[str, Any], *, project_id: str, 
     source = _source(cloud, want)
     size = _size(want, source)
     kind = _type_for(cloud, want, source)
+    volume_quotas.check(cloud, project_id, "volumes", kind["name"], size)
+    row = add_row(
+        cloud,
+        want,
+        kind,
+        project_id=project_id,
+        user_id=user_id,
+        size=size,
+        status="downloading" if source.image else "creating",
+        bootable=source.bootable,
+        image_metadata=source.image_metadata,
+    )
+    cloud.later("volume", lambda: _materialise(cloud, row, source))
+    return row
+
+
+def add_row(
+    cloud: DevCloud, want: Mapping[str, Any], kind: Row, *, project_id: str, user_id: str, **begun: Any
+) -> Row:
+    """A volume's row; 400 for a zone that there is not."""
     zone = want.get("availability_zone") or ZONE
     if zone not in cloud.table(ZONES):
         raise bad_request(f"Invalid input received: Availability zone '{zone}' is invalid.")
-    volume_quotas.check(cloud, project_id, "volumes", kind["name"], size)
     row: Row = {
         "id": cloud.new_id(),
         "name": want.get("name"),
         "description": want.get("description"),
-        "size": size,
-        "status": "downloading" if source.image else "creating",
         "project_id": project_id,
         "user_id": user_id,
         "volume_type_id": kind["id"],
         "availability_zone": zone,
-        "bootable": source.bootable,
         "encrypted": kind["encryption"] is not None,
         "multiattach": is_multiattach(kind),
         "readonly": None,
         "metadata": dict(want.get("metadata") or {}),
-        "image_metadata": source.image_metadata,
         "snapshot_id": want.get("snapshot_id"),
         "source_volid": want.get("source_volid"),
         "attachments": [],
@@ -93,9 +108,9 @@ def create_volume(cloud: DevCloud, want: Mapping[str, Any], *, project_id: str, 
         "host": HOST,
         "created_at": cloud.now(),
         "updated_at": cloud.now(),
+        **begun,
     }
     cloud.table(VOLUMES).add(row)
-    cloud.later("volume", lambda: _materialise(cloud, row, source))
     return row
 
 
@@ -224,19 +239,22 @@ def _materialise(cloud: DevCloud, row: Row, source: _Source) -> None:
         work()
 
 
+def check_unused(row: Row, snapshots: Sequence[Row], *, force: bool = False) -> None:
+    """400 for a volume with snapshots, or that something is done to or has."""
+    wrong_state = row["status"] not in _DELETABLE and not force
+    if wrong_state or row["attachments"] or snapshots:
+        raise bad_request(
+            f"Invalid volume: Volume status must be {' or '.join(_DELETABLE)} and must not be migrating, "
+            "attached, belong to a group, have snapshots, awaiting a transfer, or be disassociated from "
+            "snapshots after volume transfer."
+        )
+
+
 def delete_volume(cloud: DevCloud, volume_id: str, *, cascade: bool = False, force: bool = False) -> None:
     """Begin to delete; 400 while it is in use or (without `cascade`) has snapshots."""
     row = volume_of(cloud, volume_id)
     snapshots = cloud.table(SNAPSHOTS).find(volume_id=volume_id)
-    wrong_state = row["status"] not in _DELETABLE and not force
-    if wrong_state or row["attachments"] or (snapshots and not cascade):
-        raise bad_request(
-            f"Invalid volume: Volume status must be {' or '.join(_DELETABLE)} and must not be migrating, "
-            "attached, "
-            "belong to a group, have snapshots, awaiting a transfer, or be disassociated from snapshots "
-            "after "
-            "volume transfer."
-        )
+    check_unused(row, [] if cascade else snapshots, force=force)
     for snapshot in snapshots:
         delete_snapshot(cloud, snapshot["id"])
     touch(cloud, VOLUMES, row, status="deleting")

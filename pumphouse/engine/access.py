@@ -19,13 +19,16 @@ STEP = "grant"
 
 
 class Access:
-    """Grants on the destination. One per run; threads share it.
+    """Grants on one of the clouds. One for each and run; threads share it.
 
     :param carried: whether a role assignment of this path is one that was carried, and so must stay.
     """
 
-    def __init__(self, cloud: Cloud, journal: Journal, *, carried: Callable[[str], bool]) -> None:
+    def __init__(
+        self, cloud: Cloud, journal: Journal, *, side: Side, carried: Callable[[str], bool] = lambda _: False
+    ) -> None:
         self._cloud = cloud
+        self._side = side
         self._carried = carried
         self._journal = journal
         self._lock = threading.Lock()
@@ -56,13 +59,13 @@ class Access:
         user = self._cloud.user_id
         path = self._path(project_id, role, user)
         ref = Ref("project", f"{project_id}/{role}")
-        earlier = self._journal.open_entries(ref, STEP)
+        earlier = [one for one in self._journal.open_entries(ref, STEP) if one.side is self._side]
         if not earlier and self._cloud.exists(Service.IDENTITY, path):
             return False
         entry = self._journal.intend(
             ref,
             STEP,
-            Side.DESTINATION,
+            self._side,
             detail={"project_id": project_id, "role_id": role, "user_id": user},
             temporary=True,
         )

@@ -121,7 +121,7 @@ class Rollback:
             if entry.step == access.STEP and wanted(entry):
                 journal.check_fence()
                 try:
-                    self._place.access.revoke(entry)
+                    self._place.access[entry.side].revoke(entry)
                 except errors.CloudError as error:
                     journal.left(entry, str(error))
                     left.append(f"the operator's role in project {entry.detail['project_id']}: {error}")

@@ -98,7 +98,8 @@ class Run:
             name
             for name, unit in self._units.items()
             for ref in unit.refs
-            if place.registry[ref.type].rests and place.plan.by_ref[ref].action is Action.CREATE
+            if (planned := place.plan.by_ref[ref]).action is Action.CREATE
+            and place.registry[ref.type].rests(planned.resource)
         }
         needing = (nx.descendants(self._order, name) for name in resting)
         return frozenset(resting.union(*needing))

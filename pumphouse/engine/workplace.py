@@ -41,7 +41,7 @@ class Workplace:
     passwords: Passwords
     lane: Lane
     emit: Listener
-    access: Access
+    access: Mapping[Side, Access]
     ids: MigrationIds
 
     def planned(self, entry: JournalEntry) -> PlannedResource:
@@ -55,7 +55,8 @@ class Workplace:
             migration=self.migration.id,
             source=self.source,
             destination=self.destination,
-            scoped=self.access,
+            scoped=self.access[Side.DESTINATION],
+            scoped_source=self.access[Side.SOURCE],
             journal=self.store.journal_of(
                 self.migration.id, unit, epoch=self.epoch, plan=self.plan.id if plan is None else plan
             ),

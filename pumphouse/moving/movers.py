@@ -23,20 +23,23 @@ STREAM = "glance-stream"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offers:
-    """What a cloud's image service offers.
+    """What a cloud's image service offers, and whether its volume service ``manages`` what its storage has.
 
-    ``addresses`` are those of the catalogue, by region; its own one is under "".
+    ``addresses`` are those of the catalogue, by region; the image service's own one is under "".
     """
 
     methods: frozenset[str] = frozenset()
     addresses: Mapping[str, str] = field(default_factory=dict)
+    manages: bool = False
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Offers:
-        """From the facts of an inventory about images."""
+    def of(cls, facts: Mapping[str, Mapping[str, Any]]) -> Offers:
+        """From the facts of an inventory."""
+        images, volumes = facts.get("image", {}), facts.get("volume", {})
         return cls(
-            methods=frozenset(facts.get("import_methods", ())),
-            addresses=facts.get("addresses", {}),
+            methods=frozenset(images.get("import_methods", ())),
+            addresses=images.get("addresses", {}),
+            manages=bool(volumes.get("manages")),
         )
 
 
@@ -76,18 +79,23 @@ class CannotMove(Exception):
     """This way is not open after all, and the destination's image is still queued. The text says why."""
 
 
-class Mover(ABC):
-    """One way. Stateless."""
+class Way(ABC):
+    """From cloud to cloud. Stateless. One that is no mover is only taken where it is asked for."""
 
     name: ClassVar[str]
     rank: ClassVar[int]
     """The lowest that can do it is taken."""
-    passes_here: ClassVar[bool] = False
-    """Whether the data pass through this process, which then can keep to a bandwidth."""
 
     @abstractmethod
     def unfit(self, between: Between) -> str:
-        """Why it cannot move an image between these clouds; "" if it can. Pure."""
+        """Why it is not open between these clouds; "" if it is. Pure."""
+
+
+class Mover(Way):
+    """One for an image's data, which is also that of disks."""
+
+    passes_here: ClassVar[bool] = False
+    """Whether the data pass through this process, which then can keep to a bandwidth."""
 
     @abstractmethod
     def move(self, job: Job) -> Transfer:
@@ -99,10 +107,15 @@ class Mover(ABC):
 
 
 @cache
-def movers() -> tuple[Mover, ...]:
+def ways() -> tuple[Way, ...]:
     """All that are installed, the preferred ones first."""
-    found: list[Mover] = [entry.load()() for entry in entry_points(group=GROUP)]
+    found: list[Way] = [entry.load()() for entry in entry_points(group=GROUP)]
     return tuple(sorted(found, key=lambda one: (one.rank, one.name)))
+
+
+def movers() -> tuple[Mover, ...]:
+    """Those of them that move an image's data."""
+    return tuple(one for one in ways() if isinstance(one, Mover))
 
 
 def choose(between: Between) -> Mover:
@@ -114,6 +127,12 @@ def choose(between: Between) -> Mover:
         f"no way to move data is installed (entry points {GROUP}): the installation is older than the code",
         next_step="Install Pumphouse again.",
     )
+
+
+def asked(name: str, between: Between) -> str:
+    """Why a way that is asked for is not open; "" if it is. Pure."""
+    found = next((one for one in ways() if one.name == name), None)
+    return found.unfit(between) if found is not None else f"no way of the name {name} is installed"
 
 
 def named(name: str) -> Mover:

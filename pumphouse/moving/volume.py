@@ -18,6 +18,7 @@ from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.context import PENDING, Deferred, Item, JournalEntry
 from pumphouse.model import Action, Side
 from pumphouse.moving.carrier import CleanUp, Temporary, ToImage, Transfer, carrier_there, same_data
+from pumphouse.moving.managing import changes_hands, let_go, status_of, take
 from pumphouse.moving.root_disk import ROOT_OF, image_of_server
 from pumphouse.moving.untouched import EXPORTING, forget_unseen, used_since, watched
 from pumphouse.resource import Want
@@ -38,7 +39,7 @@ class OnSource(Temporary):
     @classmethod
     def applies(cls, item: Item) -> bool:
         """Only a volume in use is copied first."""
-        return item.action is Action.CREATE and bool(item.resource.facts["attachments"])
+        return _is_copied(item) and bool(item.resource.facts["attachments"])
 
     def run(self) -> Deferred:
         """The id of what was made, once it is available."""
@@ -73,7 +74,7 @@ class OnSource(Temporary):
             return
         source, settings = self.context.source, self.context.settings
         end, asked = time.monotonic() + settings.delete_timeout, False
-        while (status := _status(source, self.kind, made)) is not None:
+        while (status := status_of(source, made, self.kind)) is not None:
             if not asked and status not in _BUSY:
                 source.delete(Service.VOLUME, f"/{self.kind}s/{made}")
                 asked = True
@@ -122,7 +123,7 @@ class Snapshot(OnSource):
         return {"all_tenants": 1, "volume_id": self.item.ref.id}
 
     def _is_whole(self, made: str) -> bool:
-        return _status(self.context.source, self.kind, made) == "available"
+        return status_of(self.context.source, made, self.kind) == "available"
 
 
 class Clone(OnSource):
@@ -142,6 +143,10 @@ class Clone(OnSource):
 
 class Export(ToImage):
     """Have the source write the volume, or its clone, into a temporary image."""
+
+    @classmethod
+    def applies(cls, item: Item) -> bool:
+        return _is_copied(item)
 
     def run(self) -> Any:
         """The image's id, once it is active, and the journal knows how the volume was then."""
@@ -174,7 +179,7 @@ class Export(ToImage):
             return
         source, settings = self.context.source, self.context.settings
         end = time.monotonic() + settings.volume_timeout
-        while _status(source, "volume", self._volume()) == EXPORTING:
+        while status_of(source, self._volume()) == EXPORTING:
             if time.monotonic() > end:
                 raise errors.WaitTimeout(
                     "the source still exports its data", resource=str(self.item.resource), cloud=source.name
@@ -199,10 +204,24 @@ class FromImage(Protocol):
     def find(self, cloud: CloudAPI, want: Want) -> str | None: ...
 
 
+def _is_copied(item: Item) -> bool:
+    return item.action is Action.CREATE and not changes_hands(item.resource)
+
+
+class TransferVolume(Transfer):
+    """Bring it to the destination, unless it changes hands."""
+
+    @classmethod
+    def applies(cls, item: Item) -> bool:
+        return _is_copied(item)
+
+
 class CreateVolume(Create):
-    """Create the volume from the temporary image."""
+    """Create the volume from the temporary image, or take the one that the source has let go of."""
 
     def _create(self, cloud: CloudAPI, want: Want) -> str:
+        if changes_hands(self.item.resource):
+            return take(self, cloud, want)
         kind = cast("FromImage", self.item.kind)
         image = carrier_there(self)
         return once(lambda: kind.create_from(cloud, want, image), lambda: kind.find(cloud, want))
@@ -215,6 +234,17 @@ class CreateVolume(Create):
                 if LEFT_AT in entry.detail:
                     return {LEFT_AT: entry.detail[LEFT_AT]}
         return {}
+
+    def _undo(self, entry: JournalEntry) -> None:
+        """What has changed hands is never deleted."""
+        if not changes_hands(self.item.resource):
+            super()._undo(entry)
+            return
+        cloud = self._acting_still(entry)
+        made = entry.made_id or self._find_lost(cloud, entry)
+        if made:
+            let_go(self.context, self.item, cloud, made)
+        self.context.ids.remove(self.item.ref)
 
 
 class Fill(Step):
@@ -274,7 +304,7 @@ class VerifyVolume(Verify):
 
     def compare(self) -> None:
         super().compare()
-        if self.item.action is Action.CREATE and not self.item.resource.facts.get(ROOT_OF):
+        if _is_copied(self.item) and not self.item.resource.facts.get(ROOT_OF):
             entries = self.context.journal.open_entries(self.item.ref, Create.name)
             used = used_since(self, next((entry.detail.get(LEFT_AT) for entry in entries), None))
             if used:
@@ -286,15 +316,11 @@ class VerifyVolume(Verify):
 class CleanUpVolume(CleanUp):
     """Remove all copies but the destination's volume."""
 
-    makers = (Transfer, Export, Clone, Snapshot)
+    makers = (TransferVolume, Export, Clone, Snapshot)
 
-
-def _status(cloud: CloudAPI, kind: str, identity: str) -> str | None:
-    """What a volume or a snapshot is doing; None if it is gone."""
-    try:
-        return str(cloud.get(Service.VOLUME, f"/{kind}s/{identity}")[kind]["status"])
-    except errors.NotFound:
-        return None
+    @classmethod
+    def applies(cls, item: Item) -> bool:
+        return not changes_hands(item.resource)
 
 
 def _available(body: Mapping[str, Any] | None, *, cloud: str, resource: str) -> Any:

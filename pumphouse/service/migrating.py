@@ -19,7 +19,7 @@ from pumphouse.engine.run import Run
 from pumphouse.engine.scheduler import Outcome
 from pumphouse.engine.workplace import OUTSIDE, Workplace
 from pumphouse.events import Event, Listener, MigrationChanged
-from pumphouse.model import Action
+from pumphouse.model import Action, Side
 from pumphouse.plan.document import Plan
 from pumphouse.registry import Registry
 from pumphouse.report.make import make_report
@@ -406,12 +406,17 @@ class Migrating:
             ),
             emit=self._emit,
             ids=self._store.ids_of(record),
-            access=Access(
-                destination,
-                self._store.journal_of(record.id, OUTSIDE, epoch=epoch, plan=plans[0].id),
-                carried=partial(self._store.ids.stands, record.source, record.destination, "role_assignment"),
-            ),
+            access=self._access(source, destination, epoch, plans[0].id),
         )
+
+    def _access(self, source: Cloud, destination: Cloud, epoch: int, plan: str) -> Mapping[Side, Access]:
+        record, store = self._record, self._store
+        journal = store.journal_of(record.id, OUTSIDE, epoch=epoch, plan=plan)
+        carried = partial(store.ids.stands, record.source, record.destination, "role_assignment")
+        return {
+            Side.SOURCE: Access(source, journal, side=Side.SOURCE),
+            Side.DESTINATION: Access(destination, journal, side=Side.DESTINATION, carried=carried),
+        }
 
     def _emit(self, event: Event) -> None:
         if self._writer is not None:

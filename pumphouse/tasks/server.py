@@ -45,7 +45,6 @@ class Server(ResourceType):
     grouping = Grouping.ALONE
     acts_in_project = True
     workload = True
-    rests = True
     holds = ("volume",)
     after = ("flavor", "image", "port", "server_group", "volume")
     fields = (
@@ -294,6 +293,10 @@ class Server(ResourceType):
     def mode(self, resource: Resource) -> str:
         """The disk mode."""
         return str(resource.facts.get(root_disk.CHOICE, ""))
+
+    def rests(self, resource: Resource) -> bool:
+        """Always."""
+        return True
 
     def parts(self, resource: Resource, source: Inventory) -> Iterator[Resource]:
         """The volume that its root disk becomes."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from pumphouse import errors
 from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Inventory, Ref, Resource
+from pumphouse.moving import managing
 from pumphouse.moving import volume as volume_data
-from pumphouse.moving.carrier import CARRIER, Transfer
+from pumphouse.moving.carrier import CARRIER
 from pumphouse.moving.root_disk import ROOT_OF
 from pumphouse.resource import Adopt, Grouping, Policy, Problem, Reach, ScopeLevel, Severity, Want
 from pumphouse.rest import RestType
@@ -69,16 +71,18 @@ class Volume(RestType):
         drop("os-vol-mig-status-attr:name_id", why="the service's own"),
     )
     steps = (
+        managing.Unmanage,
         volume_data.Snapshot,
         volume_data.Clone,
         volume_data.Export,
-        Transfer,
+        volume_data.TransferVolume,
         volume_data.CreateVolume,
         volume_data.Fill,
         volume_data.Settle,
         volume_data.VerifyVolume,
         volume_data.CleanUpVolume,
     )
+    choices = {managing.CHOICE: (managing.COPY, managing.MANAGE)}  # noqa: RUF012 -- typed as a constant
 
     # -- reading
 
@@ -104,6 +108,7 @@ class Volume(RestType):
                 str(one["name"]): {"multiattach": _is_true(one.get("extra_specs", {}).get("multiattach"))}
                 for one in types
             },
+            "manages": cloud.supports(self.service, managing.SINCE),
             "zones": sorted(str(one["zoneName"]) for one in zones),
         }
 
@@ -146,6 +151,20 @@ class Volume(RestType):
         """When it was last attached, detached or changed."""
         return str(resource.facts.get("updated") or "")
 
+    def choose(self, resource: Resource, chosen: Mapping[str, str]) -> Resource:
+        """Whether it changes hands, instead of being copied: only where a rule says so."""
+        if chosen.get(managing.CHOICE) != managing.MANAGE or self.is_part(resource):
+            return resource
+        return replace(resource, facts={**resource.facts, managing.CHOICE: managing.MANAGE})
+
+    def way(self, resource: Resource) -> str:
+        """The one that a rule says."""
+        return str(resource.facts.get(managing.CHOICE, ""))
+
+    def rests(self, resource: Resource) -> bool:
+        """Nobody uses it meanwhile; but once it has changed hands, nobody can."""
+        return managing.changes_hands(resource)
+
     def is_part(self, resource: Resource) -> bool:
         """Whether it is still the local root disk of a server."""
         return bool(resource.facts.get(ROOT_OF))
@@ -163,6 +182,9 @@ class Volume(RestType):
             )
         if len(facts["attachments"]) > 1:
             yield _block("it is attached to several servers", "Detach it from all but one.")
+        if managing.changes_hands(resource):
+            yield from managing.refuse(resource)
+            return
         if facts["snapshots"]:
             yield _lost(f"its snapshots stay on the source: {', '.join(facts['snapshots'])}")
         if facts["group"]:
@@ -204,8 +226,8 @@ class Volume(RestType):
         return "" if whole else f"its status is {status}"
 
     def size(self, resource: Resource) -> int:
-        """At most: blocks not in use do not travel."""
-        return int(resource.facts["size"]) << 30
+        """At most: blocks not in use do not travel. What changes hands stays where it is."""
+        return 0 if managing.changes_hands(resource) else int(resource.facts["size"]) << 30
 
     # -- writing
 
@@ -217,11 +239,18 @@ class Volume(RestType):
         """One with the data of an image."""
         return self._post(cloud, want, {"imageRef": image_id})
 
-    def _post(self, cloud: CloudAPI, want: Want, more: Mapping[str, Any]) -> str:
-        names = ("name", "description", "size", "volume_type", "availability_zone")
-        body = {name: want.fields[name] for name in names if want.fields.get(name) is not None}
+    def manage(self, cloud: CloudAPI, want: Want, place: Mapping[str, Any]) -> str:
+        """One of what lies on the storage: ``place`` has the ``host`` that sees it and its ``ref`` there."""
+        more = {**place, "bootable": want.fields["bootable"]}
+        return self._post(cloud, want, more, path="/manageable_volumes", but="size")
+
+    def _post(
+        self, cloud: CloudAPI, want: Want, more: Mapping[str, Any], *, path: str = path, but: str = ""
+    ) -> str:
+        names = {"name", "description", "size", "volume_type", "availability_zone"} - {but}
+        body = {name: want.fields[name] for name in sorted(names) if want.fields.get(name) is not None}
         body["metadata"] = {**want.fields["metadata"], MARKER: want.marker}
-        answer = cloud.post(self.service, self.path, {"volume": {**body, **more}}, up_to=self.up_to)
+        answer = cloud.post(self.service, path, {"volume": {**body, **more}}, up_to=self.up_to)
         return str(answer["volume"]["id"])
 
     def find(self, cloud: CloudAPI, want: Want) -> str | None:

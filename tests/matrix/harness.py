@@ -25,11 +25,14 @@ from typing import Any
 
 from pumphouse.devcloud import TIMINGS, DevCloud, clouds_yaml
 from pumphouse.devcloud.saved import Saved
+from pumphouse.devcloud.volume_storage import share_storage
 
-from .tenant import fill_destination, fill_source
+from .tenant import CHANGES_HANDS, fill_destination, fill_source
 
 QUICK = dict.fromkeys(TIMINGS, 0.02) | {"network": 0.0}
 TENANT = "corp/shop"
+OVERRIDES = "overrides.yaml"
+"""What the operator wants otherwise, in the directory in which the processes run."""
 SECONDS = 60.0
 """How long a command may take. They take about one second."""
 
@@ -149,6 +152,7 @@ class Pair:
         """Fill the clouds, and keep the moment."""
         for cloud in self.clouds:
             cloud.start()
+        share_storage(*self.clouds)
         fill_source(self.source)
         fill_destination(self.destination)
         self._configure()
@@ -185,6 +189,8 @@ class Pair:
             f"[store]\nurl = sqlite:///{self._store}/pumphouse.db\n"
             f"[engine]\npoll_interval = 0.02\n[migration]\ndisk_mode = auto\n{databases}"
         )
+        rule = {"type": "volume", "when": {"name": CHANGES_HANDS}, "set": {"mover": "cinder-manage"}}
+        (self._directory / OVERRIDES).write_text(json.dumps({"rules": [rule]}))
         self.environment = {
             "HOME": str(home),
             "OS_CLIENT_CONFIG_FILE": str(self._directory / "clouds.yaml"),
@@ -234,10 +240,18 @@ class Pair:
             cloud.timings.update(QUICK)
 
     def states(self) -> States:
-        """What both clouds hold once they are calm."""
+        """What both clouds hold once they are calm.
+
+        Nobody can say who has created the volume that changes hands, so that is left out.
+        """
         for cloud in self.clouds:
             cloud.calm()
-        return {cloud.name: cloud.state() for cloud in self.clouds}
+        states = {cloud.name: cloud.state() for cloud in self.clouds}
+        for state in states.values():
+            for row in state["tables"].get("volumes", ()):
+                if row["name"] == CHANGES_HANDS:
+                    del row["user_id"]
+        return states
 
     def save(self) -> Moment:
         """This moment, to come back to."""

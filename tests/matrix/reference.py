@@ -12,10 +12,10 @@ from states import differences
 
 from pumphouse.devcloud import DevCloud
 
-from .harness import TENANT, Moment, Pair, States
+from .harness import OVERRIDES, TENANT, Moment, Pair, States
 from .tenant import change_source
 
-MIGRATE = ("migrate", "tenant", TENANT, "--yes")
+MIGRATE = ("migrate", "tenant", TENANT, "--override", OVERRIDES, "--yes")
 RESUME = ("migration", "resume", "last")
 ROLL_BACK = ("migration", "rollback", "last", "--yes")
 ALONE = ("--jobs", "1")

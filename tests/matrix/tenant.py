@@ -14,7 +14,9 @@ from pumphouse.devcloud.client import Client
 from pumphouse.devcloud.fill import add_image, add_network
 
 PASSWORD = "ann's own password"
-DATA = {"data": b"tables" * 4096, "dump": b"last night" * 4096}
+DATA = {"data": b"tables" * 4096, "dump": b"last night" * 4096, "archive": b"long ago" * 4096}
+CHANGES_HANDS = "archive"
+"""The volume that is not copied: both clouds are on one storage."""
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFVXm1V4ltDOF2TEf+1kT5s19YutYgZ0ryPzVtgO0MUD ann@shop.example"
 _SERVERS = ("web", "batch", "spare", "kept")
 """With everything; suspended for its move, and locked; found stopped; with data on its root disk."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +38,24 @@ class Site:
     def migrate(self, *names: str, **options: Any) -> MigrationRecord:
         record = self.app.start(self.plan(*names), check_fresh=False)
         return self.app.run(record.id, **options)
+
+    def killed(self, *words: str, side: str, kind: str, when: str) -> MigrationRecord:
+        """Run a command in a process of its own, killed right before or after a request is applied.
+
+        The last migration, as that leaves it.
+        """
+        cloud: DevCloud = getattr(self, side)
+        cloud.holds.set(nth=1, when=when, kind=kind)
+        command = [sys.executable, "-m", "pumphouse", "--config-file", str(self.config_file), *words]
+        command += ["--yes", "--progress", "none"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            cloud.holds.wait_held(timeout=60)
+        finally:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+        cloud.holds.drop()
+        return self.app.migration("last")
 
     def states(self) -> tuple[Any, Any]:
         """What both clouds hold, but for one thing: only the first time does an image keep its id, which a

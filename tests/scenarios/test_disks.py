@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-
 import openstack
 import pytest
 
@@ -178,7 +173,9 @@ def test_a_server_whose_image_is_gone_moves_by_snapshot_alone(written):
 def test_a_kill_on_the_way_of_a_disk_leaves_nothing_over(written, mode, request_, when):
     before = written.states()
     here = disk(written.source, row_of(written.source, "web-1")).read_bytes()
-    record = kill(written, mode, *request_, when)
+    side, kind = request_
+    words = ("migrate", "server", "web-1", "--mode", mode)
+    record = written.killed(*words, side=side, kind=kind, when=when)
     assert written.app.resume(record.id).state is MigrationState.SUCCEEDED
     assert carriers(written) == []
     if mode == "snapshot":
@@ -191,23 +188,9 @@ def test_a_kill_on_the_way_of_a_disk_leaves_nothing_over(written, mode, request_
 @pytest.mark.slow
 def test_a_roll_back_after_a_kill_leaves_nothing_over(written):
     before = written.states()
-    record = kill(written, "snapshot", *UPLOAD, "after")
+    side, kind = UPLOAD
+    words = ("migrate", "server", "web-1", "--mode", "snapshot")
+    record = written.killed(*words, side=side, kind=kind, when="after")
     assert written.app.rollback(record.id).state is MigrationState.ROLLED_BACK
     assert carriers(written) == []
     assert written.states() == before
-
-
-def kill(site, mode, side, kind, when):
-    """Migrate a server in a process of its own, and kill that right before or after a request is applied."""
-    cloud = getattr(site, side)
-    cloud.holds.set(nth=1, when=when, kind=kind)
-    words = ("server", "web-1", "--mode", mode, "--yes", "--progress", "none")
-    command = [sys.executable, "-m", "pumphouse", "--config-file", str(site.config_file), "migrate", *words]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        cloud.holds.wait_held(timeout=60)
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    cloud.holds.drop()
-    return site.app.migration("last")

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 
@@ -134,16 +130,8 @@ def test_with_a_bandwidth_all_data_pass_here_and_keep_to_it(open_store):
 @pytest.mark.parametrize("when", ["before", pytest.param("after", marks=pytest.mark.slow)])
 def test_a_kill_during_an_import_resumes_to_the_same_end(open_store, when):
     before = open_store.states()
-    open_store.destination.holds.set(nth=1, when=when, kind=IMPORT)
-    words = ("migrate", "image", "shop-app", "--yes", "--progress", "none")
-    command = [sys.executable, "-m", "pumphouse", "--config-file", str(open_store.config_file), *words]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        open_store.destination.holds.wait_held(timeout=60)
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    open_store.destination.holds.drop()
+    words = ("migrate", "image", "shop-app")
+    open_store.killed(*words, side="destination", kind=IMPORT, when=when)
     record = open_store.app.resume("last")
     assert (record.state, record.reason) == (MigrationState.SUCCEEDED, "")
     there, told = arrived(open_store, open_store.app.report(record.id))

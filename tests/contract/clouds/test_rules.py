@@ -465,6 +465,51 @@ def test_a_volume_that_cannot_be_is_refused(world, body):
     assert answer.status == (404 if "volume_type" in body else 400)
 
 
+def test_a_volume_is_let_go_of_and_managed_again(world):
+    pools = world("GET", "block-storage", "/scheduler-stats/get_pools").body["pools"]
+    volume = world.make("volume", metadata={"kept": "yes"})
+    path = f"/volumes/{volume['id']}"
+    host = world("GET", "block-storage", path).body["volume"]["os-vol-host-attr:host"]
+    assert host in [one["name"] for one in pools]
+
+    def lies():
+        """What the storage has, by the reference."""
+        query = f"/manageable_volumes/detail?host={host.partition('#')[0]}"
+        found = world("GET", "block-storage", query)
+        if found.status >= 500:
+            pytest.skip("the driver of its storage does not list it")
+        return {str(one["reference"]): one for one in found.body["manageable-volumes"]}
+
+    (mine,) = [one for one in lies().values() if one["cinder_id"] == volume["id"]]
+    assert (mine["safe_to_manage"], mine["size"]) == (False, 1)
+    snapshot = world.make("snapshot", volume_id=volume["id"])
+    assert world("POST", "block-storage", f"{path}/action", {"os-unmanage": {}}).status == 400
+    assert world("DELETE", "block-storage", f"/snapshots/{snapshot['id']}").status == 202
+    world.wait(lambda: world.show("snapshot", snapshot["id"]).status == 404, "the snapshot's end")
+    assert world("POST", "block-storage", f"{path}/action", {"os-unmanage": {}}).status == 202
+    world.wait(lambda: world.show("volume", volume["id"]).status == 404, "the volume's end")
+    free = lies()[str(mine["reference"])]
+    assert (free["safe_to_manage"], free["cinder_id"], free["size"]) == (True, None, 1)
+    want = {"host": host, "ref": free["reference"], "name": world.fresh(), "metadata": {"kept": "yes"}}
+    answer = world("POST", "block-storage", "/manageable_volumes", {"volume": want})
+    assert answer.status == 202
+    made = answer.body["volume"]["id"]
+    assert made != volume["id"]
+    managed = world.until("volume", made, "available")
+    assert (managed["size"], managed["metadata"]) == (1, {"kept": "yes"})
+    (again,) = [one for one in lies().values() if one["cinder_id"] == made]
+    assert again["safe_to_manage"] is False
+    world.remove(KINDS["volume"], made)
+
+
+def test_what_the_storage_does_not_have_is_managed_in_error(world):
+    host = world("GET", "block-storage", "/scheduler-stats/get_pools").body["pools"][0]["name"]
+    want = {"host": host, "ref": {"source-name": "volume-none"}, "name": world.fresh()}
+    made = world("POST", "block-storage", "/manageable_volumes", {"volume": want}).body["volume"]["id"]
+    world.wait(lambda: world.show("volume", made).body["volume"]["status"].startswith("error"), "the error")
+    world.remove(KINDS["volume"], made)
+
+
 # -- quotas
 
 

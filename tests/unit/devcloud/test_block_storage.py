@@ -9,6 +9,7 @@ import pytest
 
 from pumphouse.devcloud import ADMIN_PASSWORD, DevCloud
 from pumphouse.devcloud.client import ApiError, Client
+from pumphouse.devcloud.volume_storage import share_storage
 
 GIB = 1 << 30
 DATA = b"boot sector" + bytes(range(256)) * 400
@@ -299,12 +300,48 @@ def test_unmanage_and_manage(admin: Client, cloud: DevCloud) -> None:
     image_id = image_of(admin, DATA)
     volume = make(admin, imageRef=image_id)
     act(admin, volume, "os-unmanage")
+    cloud.calm()
     refused(404, admin.get, "volume", f"/volumes/{volume['id']}")
     want = {"host": "block@files#files", "ref": {"source-name": f"volume-{volume['id']}"}, "name": "back"}
     made = admin.post("volume", "/manageable_volumes", {"volume": want})["volume"]
     path = f"/volumes/{made['id']}"
     seen = admin.wait("volume", path, lambda body: body["volume"]["status"] == "available")["volume"]
     assert begins_with(cloud, seen, DATA)
+
+
+def test_clouds_on_one_storage_see_what_lies_there(admin: Client, cloud: DevCloud, make_cloud) -> None:
+    other = make_cloud("other")
+    share_storage(cloud, other)
+    volume = make(admin, imageRef=image_of(admin, DATA))
+    name, query = f"volume-{volume['id']}", "?host=block@files"
+    (mine,) = admin.get("volume", f"/manageable_volumes/detail{query}")["manageable-volumes"]
+    assert (mine["reference"], mine["safe_to_manage"]) == ({"source-name": name}, False)
+    assert (mine["cinder_id"], mine["reason_not_safe"]) == (volume["id"], "already managed")
+    with Client(other.url, username="admin", password=other.admin_password, project="admin") as there:
+        (seen,) = there.get("volume", f"/manageable_volumes/detail{query}")["manageable-volumes"]
+        assert (seen["reference"], seen["size"]) == (mine["reference"], volume["size"])
+        assert (seen["safe_to_manage"], seen["cinder_id"]) == (True, None)
+        act(admin, volume, "os-unmanage")
+        cloud.calm()
+        want = {"host": "block@files#files", "ref": seen["reference"], "name": "here now"}
+        made = there.post("volume", "/manageable_volumes", {"volume": want})["volume"]
+        assert (made["status"], made["size"]) == ("managing", 0)
+        other.calm()
+        taken = there.get("volume", f"/volumes/{made['id']}")["volume"]
+        assert (taken["status"], taken["size"]) == ("available", volume["size"])
+        assert begins_with(other, taken, DATA)
+        (listed,) = admin.get("volume", f"/manageable_volumes{query}")["manageable-volumes"]
+        assert listed["reference"] == {"source-name": f"volume-{made['id']}"}
+
+
+def test_what_does_not_lie_there_is_no_volume(admin: Client, cloud: DevCloud) -> None:
+    want = {"host": "block@files#files", "ref": {"source-name": "volume-none"}}
+    made = admin.post("volume", "/manageable_volumes", {"volume": want})["volume"]
+    cloud.calm()
+    assert admin.get("volume", f"/volumes/{made['id']}")["volume"]["status"] == "error_managing"
+    act(admin, made, "os-unmanage")
+    cloud.calm()
+    refused(404, admin.get, "volume", f"/volumes/{made['id']}")
 
 
 def test_fields_appear_with_their_microversion(member: Client) -> None:

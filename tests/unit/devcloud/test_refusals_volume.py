@@ -178,7 +178,7 @@ def test_volumes_that_are_refused(world, case):
     ("ann", "POST /{used}/action", {"os-attach": {"instance_uuid": "z"}}, 400, "status must be available"),
     ("ann", "POST /{free}/action", {"os-begin_detaching": {}}, 400, "Volume status must be 'in-use'"),
     ("ann", "POST /{free}/action", {"os-unmanage": {}}, 403, "unmanage"),
-    ("admin", "POST /{used}/action", {"os-unmanage": {}}, 400, "available or error to unmanage"),
+    ("admin", "POST /{used}/action", {"os-unmanage": {}}, 400, "status must be available or error"),
     ("ann", "POST /{free}/action", {"os-force_delete": {}}, 403, "force_delete"),
 )
 def test_actions_on_volumes_that_are_refused(world, case):
@@ -271,7 +271,22 @@ def test_actions_on_volumes_that_are_refused(world, case):
         "POST /manageable_volumes",
         {"volume": {"ref": {"source-name": "no"}}},
         400,
-        "Failed to find volume no",
+        "'host' is a required property",
+    ),
+    (
+        "admin",
+        "POST /manageable_volumes",
+        {"volume": {"host": "none@none#none", "ref": {"source-name": "no"}}},
+        404,
+        "Service none@none#none could not be found",
+    ),
+    ("admin", "GET /manageable_volumes", None, 400, "must be specified"),
+    (
+        "ann",
+        "GET /manageable_volumes?host=block@files",
+        None,
+        403,
+        "list_manageable",
     ),
 )
 def test_snapshots_types_and_quotas_that_are_refused(world, case):

@@ -144,6 +144,7 @@ class Bench:
             source=self.source,
             destination=self.destination,
             scoped=lambda project: self.scoped(Side.DESTINATION, project),
+            scoped_source=lambda project: self.scoped(Side.SOURCE, project),
             journal=self.journal,
             ids=self.ids,
             claims=Alone(),

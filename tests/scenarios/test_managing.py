@@ -1,0 +1,224 @@
+"""Volumes that change hands on one storage: no byte moves, and none is ever lost, whatever comes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pumphouse.devcloud.volume_storage import share_storage
+from pumphouse.events import Noted
+from pumphouse.model import Action
+from pumphouse.resource import Severity
+from pumphouse.store.states import MigrationState
+
+CHOSEN = ("backup", "notes")
+"""The tenant's detached volume, and that of a smaller tenant."""
+RULE = {
+    "rules": [
+        {"type": "volume", "when": {"name": name}, "set": {"mover": "cinder-manage"}} for name in CHOSEN
+    ]
+}
+UNMANAGE = "POST /volume/v3/volumes/{volume_id}/action os-unmanage"
+MANAGE = "POST /volume/v3/manageable_volumes"
+UNMARK = "DELETE /volume/v3/volumes/{one_id}/metadata/{key}"
+
+
+@pytest.fixture
+def shared(site):
+    """Both clouds are on one storage."""
+    share_storage(site.source, site.destination)
+    return site
+
+
+def volumes(cloud, name="backup"):
+    with cloud.transaction():
+        return [dict(row) for row in cloud.table("volumes").find(name=name)]
+
+
+def content(cloud, name="backup"):
+    """The bytes of the one volume of this name."""
+    (row,) = volumes(cloud, name)
+    return cloud.files.path("volumes", row["id"]).read_bytes()
+
+
+def states(site):
+    """What both clouds hold. Who has created a volume, no request to manage one can say."""
+    found = site.states()
+    for state in found:
+        for row in state["tables"].get("volumes", ()):
+            if row["name"] in CHOSEN:
+                del row["user_id"]
+    return found
+
+
+def planned(plan):
+    (one,) = [one for one in plan.resources if one.ref.type == "volume" and one.resource.name == "backup"]
+    return one
+
+
+def start(site, *names, **options):
+    return site.app.start(site.plan(*names, overrides=RULE), check_fresh=True, options=options).id
+
+
+def test_the_plan_says_in_plain_words_what_it_means(shared):
+    one = planned(shared.plan(overrides=RULE))
+    assert (one.action, one.mover, one.bytes) == (Action.CREATE, "cinder-manage", 0)
+    told = " ".join(problem.summary for problem in one.problems if problem.severity is Severity.WARNING)
+    assert "the source lets go of it, and no longer lists it" in told
+    assert "with a new id" in told
+    assert planned(shared.plan()).mover == "glance-stream"
+
+
+def test_it_changes_hands_and_comes_back_with_the_same_bytes(shared):
+    before, data = states(shared), content(shared.source)
+    (was,) = volumes(shared.source)
+    record = shared.app.run(start(shared))
+    assert (record.state, record.reason) == (MigrationState.SUCCEEDED, "")
+    assert volumes(shared.source) == []
+    (there,) = volumes(shared.destination)
+    assert content(shared.destination) == data
+    for name in ("name", "description", "size", "readonly", "bootable", "image_metadata"):
+        assert there[name] == was[name]
+    report = shared.app.report(record.id)
+    assert report.verified
+    (told,) = [one for one in report.resources if one.name == "backup"]
+    assert (told.mover, told.bytes) == ("cinder-manage", 0)
+    assert shared.plan(overrides=RULE).nothing_to_do
+    assert shared.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert states(shared) == before
+    assert content(shared.source) == data
+    (again,) = volumes(shared.source)
+    assert again["id"] != was["id"]
+    told = [one.event() for one in shared.app.store.events.read(migration=record.id, limit=10000)]
+    assert any(isinstance(one, Noted) and again["id"] in one.text for one in told)
+
+
+def test_it_stays_the_sources_until_the_cutover(shared):
+    id = start(shared, prepare=True)
+    assert shared.app.run(id).prepared
+    (row,) = volumes(shared.source)
+    assert row["status"] == "available"
+    assert volumes(shared.destination) == []
+    assert shared.app.cut_over(id).state is MigrationState.SUCCEEDED
+    assert volumes(shared.source) == []
+    assert len(volumes(shared.destination)) == 1
+
+
+def test_on_another_storage_the_source_keeps_it(site):
+    before, data = site.states(), content(site.source)
+    record = site.app.run(start(site))
+    assert record.state is MigrationState.PARTIAL
+    assert "does not see" in record.reason
+    assert content(site.source) == data
+    assert not [write for write in site.source.counts.writes if write["kind"] == UNMANAGE]
+    assert site.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert site.states() == before
+
+
+@pytest.mark.parametrize("fault", ["refused", "failed"])
+def test_what_the_destination_cannot_take_is_given_back(shared, fault):
+    before, data = states(shared), content(shared.source)
+    id = start(shared)
+    if fault == "refused":
+        shared.destination.faults.add("status", kind=MANAGE, code=403)
+    else:
+        shared.destination.same_storage.clear()  # another storage, from when it looked on
+        shared.destination.same_storage.append(_Vanishing(shared))
+    record = shared.app.run(id)
+    assert record.state is MigrationState.PARTIAL
+    assert content(shared.source) == data
+    assert volumes(shared.destination) == []
+    shared.destination.faults.clear()
+    assert shared.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert states(shared) == before
+
+
+class _Vanishing:
+    """A storage that shows what the source manages, and not what it has let go of."""
+
+    def __init__(self, site):
+        self.files = self
+        self._site = site
+
+    def all(self):
+        return ((kind, id, path) for kind, id, path in self._site.source.files.all() if kind == "volumes")
+
+
+def test_a_volume_that_is_used_there_is_neither_deleted_nor_lost_by_a_roll_back(shared):
+    before, data = states(shared), content(shared.source)
+    record = shared.app.run(start(shared))
+    with shared.destination.transaction():
+        (row,) = shared.destination.table("volumes").find(name="backup")
+        shared.destination.table("volumes").update(row["id"], {"status": "in-use"})
+    assert shared.app.rollback(record.id).state is MigrationState.ROLLBACK_INCOMPLETE
+    assert content(shared.destination) == data
+    assert volumes(shared.source) == []
+    with shared.destination.transaction():
+        shared.destination.table("volumes").update(row["id"], {"status": "available"})
+    assert shared.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert states(shared) == before
+    assert content(shared.source) == data
+
+
+def test_what_is_attached_or_has_snapshots_does_not_change_hands(shared):
+    every = {"rules": [{"type": "volume", "set": {"mover": "cinder-manage"}}]}
+    plan = shared.plan(overrides=every)
+    attached = next(one for one in plan.resources if one.resource.name == "db-data")
+    assert attached.action is Action.BLOCKED
+    assert "never detached" in attached.reason
+
+
+def test_a_service_that_cannot_list_its_storage_is_found_out_by_the_plan(shared):
+    shared.destination.newest["volume"] = (3, 7)
+    one = planned(shared.plan(overrides=RULE))
+    assert one.action is Action.BLOCKED
+    assert "does not list what lies on its storage" in one.reason
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("end", ["resume", "rollback"])
+@pytest.mark.parametrize(
+    ("side", "kind", "when"),
+    [
+        ("source", UNMANAGE, "after"),
+        ("destination", MANAGE, "after"),
+        pytest.param("source", UNMANAGE, "before", marks=pytest.mark.slow),
+        pytest.param("destination", MANAGE, "before", marks=pytest.mark.slow),
+    ],
+    ids=lambda value: value.rpartition("/")[2],
+)
+def test_a_kill_while_it_changes_hands_loses_nothing(shared, tmp_path, side, kind, when, end):
+    before, data = states(shared), content(shared.source, "notes")
+    (tmp_path / "rules.yaml").write_text(json.dumps(RULE))
+    words = ("migrate", "tenant", "lab", "--override", str(tmp_path / "rules.yaml"))
+    record = shared.killed(*words, side=side, kind=kind, when=when)
+    if end == "resume":
+        assert shared.app.resume(record.id).state is MigrationState.SUCCEEDED
+        assert volumes(shared.source, "notes") == []
+        assert content(shared.destination, "notes") == data
+    assert shared.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert states(shared) == before
+    assert content(shared.source, "notes") == data
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize(
+    ("side", "kind", "when"),
+    [
+        ("destination", UNMANAGE, "after"),
+        ("source", MANAGE, "after"),
+        pytest.param("destination", UNMANAGE, "before", marks=pytest.mark.slow),
+        pytest.param("source", MANAGE, "before", marks=pytest.mark.slow),
+        pytest.param("source", UNMARK, "before", marks=pytest.mark.slow),
+        pytest.param("source", UNMARK, "after", marks=pytest.mark.slow),
+    ],
+    ids=lambda value: value.rpartition("/")[2],
+)
+def test_a_kill_while_it_comes_back_loses_nothing(shared, side, kind, when):
+    before, data = states(shared), content(shared.source, "notes")
+    shared.app.run(start(shared, "lab"))
+    record = shared.killed("migration", "rollback", "last", side=side, kind=kind, when=when)
+    assert shared.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert states(shared) == before
+    assert content(shared.source, "notes") == data
