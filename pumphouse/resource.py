@@ -227,6 +227,10 @@ class ResourceType(ABC):
         """The others that it belongs with, though it can move without them: the rest of its server group."""
         return ()
 
+    def holders(self, resource: Resource) -> Iterable[Ref]:
+        """Those that use it together, so that it moves with all of them or not at all; none for one."""
+        return ()
+
     def identity(self, fields: Mapping[str, Any], *, policy: Policy = Policy.MOVE) -> tuple[Any, ...] | None:
         """The values of the key fields, or None if it has no identity but its marker."""
         values = tuple(_hashable(fields.get(field.name)) for field in self.fields if field.key)

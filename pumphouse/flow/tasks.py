@@ -22,7 +22,7 @@ from pumphouse.flow.units import Unit
 from pumphouse.model import Ref
 from pumphouse.plan.document import Plan, PlannedResource
 from pumphouse.registry import Registry
-from pumphouse.steps import Create, Step, step_named, take_back
+from pumphouse.steps import Create, Step, Verify, step_named, take_back
 
 NEXT_STEP = "Resolve that, then do what is missing with: pumphouse migration retry"
 """What to do about an error that says nothing better itself."""
@@ -103,7 +103,8 @@ class _Order:
     """What each step of a unit comes after.
 
     What a resource needs comes before its first step; but what it holds (a server its volumes) is carried
-    while it rests: after its first step and before the one that makes it, or the second if none does.
+    while it rests: after its first step and before the one that makes it, or the second if none does. Of
+    those that hold the same, one is made after the other is verified: a cloud attaches to one at a time.
     """
 
     def __init__(self, unit: Unit, plan: Plan, registry: Registry) -> None:
@@ -129,7 +130,20 @@ class _Order:
             ]
         own = [symbol(ref, steps[position - 1].name)]
         makes = next((at for at, step in enumerate(steps) if at and issubclass(step, Create)), 1)
-        return own + [self._last(need) for need in self._held[ref]] if position == makes else own
+        if position != makes:
+            return own
+        return own + [self._last(need) for need in self._held[ref]] + self._earlier(ref)
+
+    def _earlier(self, ref: Ref) -> list[str]:
+        """The verification of those before it that hold what it holds."""
+        holders = (self._holders[need] for need in self._held[ref])
+        before = dict.fromkeys(other for found in holders for other in found[: found.index(ref)][-1:])
+        return [
+            symbol(other, step.name)
+            for other in before
+            for step in self.steps[other]
+            if issubclass(step, Verify)
+        ]
 
     def _last(self, ref: Ref) -> str:
         return symbol(ref, self.steps[ref][-1].name)

@@ -20,6 +20,8 @@ from pumphouse.resource import Adopt, Grouping, Policy, Problem, Reach, ScopeLev
 from pumphouse.rest import RestType
 
 MARKER = "pumphouse_source"
+_SHARES = "2.60"
+"""The compute API that attaches a volume to several servers."""
 _SERVICES_METADATA = frozenset({MARKER, "readonly", "attached_mode"})
 
 
@@ -110,6 +112,7 @@ class Volume(RestType):
             },
             "manages": cloud.supports(self.service, managing.SINCE),
             "zones": sorted(str(one["zoneName"]) for one in zones),
+            "shares": cloud.supports(Service.COMPUTE, _SHARES),
         }
 
     def read(self, body: Mapping[str, Any]) -> Resource:
@@ -165,6 +168,11 @@ class Volume(RestType):
         """Nobody uses it meanwhile; but once it has changed hands, nobody can."""
         return managing.changes_hands(resource)
 
+    def holders(self, resource: Resource) -> Iterable[Ref]:
+        """The servers that share it."""
+        found = [Ref("server", str(one["server"])) for one in resource.facts["attachments"]]
+        return found if len(found) > 1 else ()
+
     def is_part(self, resource: Resource) -> bool:
         """Whether it is still the local root disk of a server."""
         return bool(resource.facts.get(ROOT_OF))
@@ -180,8 +188,6 @@ class Volume(RestType):
             yield _block(
                 f"its status is {facts['status']}", "Wait, or mend it, until it is available or in-use."
             )
-        if len(facts["attachments"]) > 1:
-            yield _block("it is attached to several servers", "Detach it from all but one.")
         if managing.changes_hands(resource):
             yield from managing.refuse(resource)
             return
@@ -198,6 +204,11 @@ class Volume(RestType):
             yield _block(
                 f"the destination has no volume type {type_!r}",
                 "Create it there, or map it in the override file's section volume_types.",
+            )
+        elif len(want.source.facts["attachments"]) > 1 and not known.get("shares", True):
+            yield _block(
+                f"it is attached to several servers, which compute there cannot do (API {_SHARES})",
+                "Detach it from all but one.",
             )
         elif type_ and want.fields["multiattach"] and not known.get("types", {})[type_]["multiattach"]:
             yield _block(

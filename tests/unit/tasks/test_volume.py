@@ -282,7 +282,6 @@ def volume(**changes: Any) -> Resource:
     [
         ({"encrypted": True}, Severity.BLOCK, "key manager"),
         ({"status": "error"}, Severity.BLOCK, "status is error"),
-        ({"attachments": [{"server": "a"}, {"server": "b"}]}, Severity.BLOCK, "several servers"),
         ({"snapshots": ["monday"]}, Severity.LOST, "monday"),
         ({"group": "g"}, Severity.LOST, "volume group g"),
     ],
@@ -308,6 +307,15 @@ def test_a_type_or_zone_that_is_missing_blocks(fields, words):
     assert problem.severity is Severity.BLOCK
     assert words in problem.summary
     assert problem.next_step
+
+
+def test_an_old_compute_attaches_to_one_only():
+    facts = {"volume": {"types": {"many": {"multiattach": True}}, "zones": [], "shares": False}}
+    several = volume(attachments=[{"server": "a"}, {"server": "b"}])
+    for source, count in ((several, 1), (volume(attachments=[{"server": "a"}]), 0)):
+        want = Want(source=source, fields={"volume_type": "many", "multiattach": True}, secrets={})
+        found = list(KIND.check(want, Inventory("destination", facts=facts), exists=False))
+        assert [one.severity for one in found] == [Severity.BLOCK] * count
 
 
 def test_volumes_without_a_name_are_not_taken_for_each_other():
