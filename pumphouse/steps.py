@@ -36,6 +36,9 @@ class Step(ABC):
     doing: ClassVar[str]
     """What a person reads while it runs: "copies the data"."""
     writes: ClassVar[Side | None] = Side.DESTINATION
+    turn: ClassVar[int | None] = None
+    """Its place among the steps that want the source's server for themselves: compute does one thing at a
+    time to a server, and refuses storage that wants its help with a snapshot of a volume in use meanwhile."""
 
     def __init__(self, context: Context, item: Item) -> None:
         self.context = context

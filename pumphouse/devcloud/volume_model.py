@@ -13,6 +13,7 @@ from typing import Any
 
 from pumphouse.devcloud import blobs, qcow2, volume_quotas
 from pumphouse.devcloud.cloud import DevCloud
+from pumphouse.devcloud.compute_model import SERVERS
 from pumphouse.devcloud.errors import bad_request, not_found
 from pumphouse.devcloud.image import is_packed
 from pumphouse.devcloud.services import VOLUME as SERVICE
@@ -359,13 +360,23 @@ def create_snapshot(
     }
     cloud.table(SNAPSHOTS).add(row)
     blobs.copy(cloud.files.path(KIND, volume_id), cloud.files.path(SNAPSHOT_KIND, row["id"]))
-    cloud.later("snapshot", lambda: _finish_snapshot(cloud, row))
+    status = "available" if _compute_helps(cloud, volume) else "error"
+    cloud.later("snapshot", lambda: _finish_snapshot(cloud, row, status))
     return row
 
 
-def _finish_snapshot(cloud: DevCloud, row: Row) -> None:
+def _compute_helps(cloud: DevCloud, volume: Row) -> bool:
+    """Whether compute would freeze the volume for a snapshot: not while it does something to the server.
+
+    As with the drivers for files on a share, NFS among them. Others need no help.
+    """
+    servers = [cloud.table(SERVERS).get(one["server_id"]) for one in volume["attachments"]]
+    return all(server is None or server["task_state"] is None for server in servers)
+
+
+def _finish_snapshot(cloud: DevCloud, row: Row, status: str) -> None:
     if row["id"] in cloud.table(SNAPSHOTS) and row["status"] == "creating":
-        touch(cloud, SNAPSHOTS, row, status="available")
+        touch(cloud, SNAPSHOTS, row, status=status)
 
 
 def delete_snapshot(cloud: DevCloud, snapshot_id: str) -> None:
@@ -374,8 +385,13 @@ def delete_snapshot(cloud: DevCloud, snapshot_id: str) -> None:
     if row["status"] not in ("available", "error"):
         raise bad_request("Invalid snapshot: Snapshot status must be available or error.")
     touch(cloud, SNAPSHOTS, row, status="deleting")
+    volume = cloud.table(VOLUMES).get(row["volume_id"])
+    helped = volume is None or _compute_helps(cloud, volume)
 
     def end() -> None:
+        if not helped:
+            touch(cloud, SNAPSHOTS, row, status="error_deleting")
+            return
         cloud.table(SNAPSHOTS).remove(snapshot_id)
         cloud.files.remove(SNAPSHOT_KIND, snapshot_id)
 

@@ -8,7 +8,7 @@ the unit; so TaskFlow derives the order from the data. What other units made com
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -105,6 +105,7 @@ class _Order:
     What a resource needs comes before its first step; but what it holds (a server its volumes) is carried
     while it rests: after its first step and before the one that makes it, or the second if none does. Of
     those that hold the same, one is made after the other is verified: a cloud attaches to one at a time.
+    Steps that take turns at a holder come after those of all earlier turns.
     """
 
     def __init__(self, unit: Unit, plan: Plan, registry: Registry) -> None:
@@ -123,6 +124,19 @@ class _Order:
 
     def before(self, ref: Ref, position: int) -> list[str]:
         """The symbols that the step at this position requires."""
+        return list(dict.fromkeys([*self._in_order(ref, position), *self._earlier_turns(ref, position)]))
+
+    def _earlier_turns(self, ref: Ref, position: int) -> Iterator[str]:
+        turn = self.steps[ref][position].turn
+        if turn is None:
+            return
+        for holder in self._holders[ref] or [ref]:
+            for one in (holder, *self._held[holder]):
+                for step in self.steps[one]:
+                    if step.turn is not None and step.turn < turn:
+                        yield symbol(one, step.name)
+
+    def _in_order(self, ref: Ref, position: int) -> list[str]:
         steps = self.steps[ref]
         if position == 0:
             return [self._last(need) for need in self._needs[ref]] + [

@@ -6,6 +6,7 @@ and both images are removed. No API hands out a disk's bytes in another way.
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
@@ -72,10 +73,25 @@ class ToImage(Temporary):
     def begin(self) -> str:
         """Have it begun; the id of the image."""
 
+    @abstractmethod
+    def reading(self) -> bool:
+        """Whether the service is still at what it reads."""
+
     def undo(self, entry: JournalEntry) -> None:
+        """Remove it, and wait until what is read is itself again."""
         made = entry.made_id or self._find()
         if made:
             remove(self.context.source, Service.IMAGE, f"/images/{made}")
+        settings = self.context.settings
+        end = time.monotonic() + settings.volume_timeout
+        while self.reading():
+            if time.monotonic() > end:
+                raise errors.WaitTimeout(
+                    "the source still exports its data",
+                    resource=str(self.item.resource),
+                    cloud=self.context.source.name,
+                )
+            time.sleep(min(settings.poll_interval, 1.0))
 
     def _find(self) -> str | None:
         return find_image(self.context.source, self.carrier(), but=self.old())
@@ -89,7 +105,7 @@ class ToImage(Temporary):
                 next_step="Look for the reason in the logs of the source's volume or compute service, then "
                 "retry.",
             )
-        return body["id"] if body["status"] == "active" else PENDING
+        return PENDING if body["status"] != "active" or self.reading() else body["id"]
 
 
 class Transfer(Temporary):

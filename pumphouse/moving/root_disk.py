@@ -121,6 +121,15 @@ def image_of_server(cloud: CloudAPI, server_id: str, name: str) -> str:
     return str(answer.get("image_id") or str(answer["location"]).rstrip("/").rpartition("/")[2])
 
 
+def is_busy(cloud: CloudAPI, server_id: str) -> bool:
+    """Whether compute is doing something to a server: its image is whole some time before that is done."""
+    try:
+        body = cloud.get(Service.COMPUTE, f"/servers/{server_id}")["server"]
+    except errors.NotFound:
+        return False
+    return body.get("OS-EXT-STS:task_state") is not None
+
+
 def _applies(item: Item) -> bool:
     return item.action is Action.CREATE and travels_as(item.resource) == DiskMode.SNAPSHOT
 
@@ -129,6 +138,7 @@ class ExportDisk(ToImage):
     """Take a snapshot of the server's root disk."""
 
     doing = "takes a snapshot of its disk"
+    turn = 2
 
     @classmethod
     def applies(cls, item: Item) -> bool:
@@ -136,6 +146,9 @@ class ExportDisk(ToImage):
 
     def begin(self) -> str:
         return image_of_server(self.context.source, self.item.ref.id, self.carrier())
+
+    def reading(self) -> bool:
+        return is_busy(self.context.source, self.item.ref.id)
 
 
 class TransferDisk(Transfer):

@@ -19,7 +19,7 @@ from pumphouse.context import PENDING, Deferred, Item, JournalEntry
 from pumphouse.model import Action, Side
 from pumphouse.moving.carrier import CleanUp, Temporary, ToImage, Transfer, carrier_there, same_data
 from pumphouse.moving.managing import changes_hands, let_go, status_of, take
-from pumphouse.moving.root_disk import ROOT_OF, image_of_server
+from pumphouse.moving.root_disk import ROOT_OF, image_of_server, is_busy
 from pumphouse.moving.untouched import EXPORTING, forget_unseen, used_since, watched
 from pumphouse.resource import Want
 from pumphouse.steps import LEFT_AT, Create, Step, Verify, once
@@ -109,6 +109,7 @@ class Snapshot(OnSource):
     name = "snapshot"
     doing = "takes a snapshot on the source"
     kind = "snapshot"
+    turn = 1
 
     def run(self) -> Deferred:
         """Its id, once it is available, and the journal knows how the volume was then."""
@@ -144,6 +145,8 @@ class Clone(OnSource):
 class Export(ToImage):
     """Have the source write the volume, or its clone, into a temporary image."""
 
+    turn = 2
+
     @classmethod
     def applies(cls, item: Item) -> bool:
         return _is_copied(item)
@@ -172,19 +175,11 @@ class Export(ToImage):
         answer = self.context.source.post(Service.VOLUME, path, {action: upload})
         return str(answer[action]["image_id"])
 
-    def undo(self, entry: JournalEntry) -> None:
-        """Remove it, and wait until the volume is itself again: the service may still be reading it."""
-        super().undo(entry)
-        if self.item.resource.facts.get(ROOT_OF):
-            return
-        source, settings = self.context.source, self.context.settings
-        end = time.monotonic() + settings.volume_timeout
-        while status_of(source, self._volume()) == EXPORTING:
-            if time.monotonic() > end:
-                raise errors.WaitTimeout(
-                    "the source still exports its data", resource=str(self.item.resource), cloud=source.name
-                )
-            time.sleep(min(settings.poll_interval, 1.0))
+    def reading(self) -> bool:
+        server = self.item.resource.facts.get(ROOT_OF)
+        if server:
+            return is_busy(self.context.source, server)
+        return status_of(self.context.source, self._volume()) == EXPORTING
 
     def _volume(self) -> str:
         """The id of what is exported."""
@@ -316,6 +311,7 @@ class VerifyVolume(Verify):
 class CleanUpVolume(CleanUp):
     """Remove all copies but the destination's volume."""
 
+    turn = 3
     makers = (TransferVolume, Export, Clone, Snapshot)
 
     @classmethod

@@ -113,6 +113,16 @@ def test_in_volume_mode_the_server_boots_from_a_volume_with_its_disk(written):
     assert written.states() == before
 
 
+@pytest.mark.parametrize("mode", [DiskMode.SNAPSHOT, DiskMode.VOLUME])
+def test_a_disk_and_the_volumes_of_its_server_are_read_in_turns(written, mode):
+    """Compute, which makes an image of the disk, does not help storage with a snapshot meanwhile."""
+    written.source.timings |= {"image": 0.5, "snapshot": 0.2}
+    record = migrate(written, mode)
+    assert (record.state, record.reason) == (MigrationState.SUCCEEDED, "")
+    assert any(volume["attachments"] for volume in rows(written.source, "volumes"))
+    assert carriers(written) == []
+
+
 def test_auto_copies_all_but_what_is_disposable(written):
     source = openstack.connect(cloud="source")
     server = source.compute.find_server("web-2", all_projects=True)
