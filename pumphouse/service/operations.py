@@ -178,6 +178,11 @@ class Operations:
         )
         return None if record is None else self._looked(record)
 
+    def finalized(self, migration_id: str) -> OperationRecord | None:
+        """The last removal of what a migration has left that is done."""
+        id = self._app.migration(migration_id).id
+        return self._app.store.operations.newest(OperationKind.FINALIZE, id)
+
     def finalize(
         self, migration_id: str, looked: str, *, asked_by: str = "", key: RequestKey | None = None
     ) -> OperationRecord:

@@ -46,6 +46,11 @@ class OperationKind(StrEnum):
     FINALIZE = "finalize"
     """Remove for good what was seen."""
 
+    @property
+    def only_reads(self) -> bool:
+        """Whether it writes to no cloud. A migration that begins is at work by itself."""
+        return self is not OperationKind.FINALIZE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationRecord:

@@ -11,6 +11,7 @@ from playwright.sync_api import expect, sync_playwright
 from serving import config_file, people, serve, service, wait_for  # noqa: F401 -- fixtures
 
 from pumphouse.model import Scope, ScopeKind
+from pumphouse.service.finalizable import Part
 from pumphouse.service.operations import WantedPlan
 
 HERE = Path(__file__).parent
@@ -119,7 +120,15 @@ def failed(service, served, wait_for):  # noqa: F811
 
 
 @pytest.fixture
-def every_page(plan, moved, failed):
+def listed(service, served, moved, wait_for):  # noqa: F811
+    """A migration of which somebody has seen what could be removed for good."""
+    asked = service.operations.look_for_finalizable(moved, set(Part))
+    wait_for(lambda: service.operations.get(asked.id).state.ended)
+    return moved
+
+
+@pytest.fixture
+def every_page(plan, moved, listed, failed):
     """The path of every page, with something on each."""
     return (
         "/",
@@ -135,5 +144,6 @@ def every_page(plan, moved, failed):
         "/new",
         f"/new?operation={failed}",
         f"/operations/{failed}",
+        f"/migrations/{listed}/finalize",
         "/login-nowhere",
     )

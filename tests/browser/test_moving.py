@@ -108,6 +108,19 @@ def test_a_plan_that_was_saved_comes_back(page, plan):
     expect(page.get_by_text("no plan")).to_be_visible()
 
 
+def test_root_disks_of_single_servers_travel_otherwise(page, served):
+    page.goto("/new?kind=server&names=web-1&names=web-2")
+    page.get_by_text("Root disks of single servers otherwise").click()
+    page.get_by_label("snapshot", exact=True).fill("web-2")
+    page.get_by_role("button", name="Make the plan").click()
+    page.wait_for_url("**/plans/p-*")
+    page.get_by_label("Type").select_option("server")
+    page.get_by_role("button", name="Filter").click()
+    rows = page.locator(".planned tbody tr")
+    expect(rows.filter(has_text="web-1")).to_contain_text("what was written to it stays on the source")
+    expect(rows.filter(has_text="web-2")).not_to_contain_text("stays on the source")
+
+
 def test_what_is_wrong_with_a_choice_is_said_beside_it(page):
     page.goto("/new")
     page.get_by_text("Write names or ids").click()
@@ -163,10 +176,13 @@ def test_a_migration_is_paused_resumed_and_rolled_back(page, served, cloud_pair)
     button(page, "Pause").click()
     state_is(page, "paused")
     cloud_pair.destination.timings["build"] = 0.02
-    button(page, "Resume").click()
-    state_is(page, "succeeded")
-    button(page, "Roll back").click()
     dialog = page.get_by_role("dialog")
+    button(page, "Resume").click()
+    dialog.get_by_label("Steps at once").fill("3")
+    dialog.get_by_role("button", name="Go on").click()
+    state_is(page, "succeeded")
+    expect(page.locator("#migration .facts").first).to_contain_text("Steps at once3")
+    button(page, "Roll back").click()
     expect(dialog).to_contain_text("Everything that it made on destination is removed")
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)

@@ -5,10 +5,20 @@ A page asks the same use cases as the API, and what it writes goes through the A
 the old one's place.
 """
 
-from pumphouse.api.dashboard import clouds, graph, history, migration, operations, planning, report, types
+from pumphouse.api.dashboard import (
+    clouds,
+    finalizing,
+    graph,
+    history,
+    migration,
+    operations,
+    planning,
+    report,
+    types,
+)
 from pumphouse.api.dashboard.pages import blueprint
 
-PAGES = (clouds, graph, history, migration, operations, planning, report, types)
+PAGES = (clouds, finalizing, graph, history, migration, operations, planning, report, types)
 """The modules whose views the blueprint has."""
 
 __all__ = ["PAGES", "blueprint"]

@@ -17,9 +17,9 @@ from pumphouse.api.dashboard.situation import Situation
 from pumphouse.api.documents import Paging
 from pumphouse.api.paging import page_of
 from pumphouse.api.routes import service
-from pumphouse.api.v1.actions import WISHES, Action
+from pumphouse.api.v1.actions import WISHES, WITH_JOBS, Action
 from pumphouse.store.migrations import MigrationRecord, Request
-from pumphouse.store.states import MigrationState
+from pumphouse.store.states import FINALIZABLE, MigrationState
 from pumphouse.store.units import UnitRecord
 from pumphouse.store.wishes import ALLOWED
 
@@ -110,9 +110,11 @@ def _values(record: MigrationRecord) -> dict[str, Any]:
         "actions": actions(record),
         "error_of": error_of,
         "most": _MOST_LISTED,
+        "finalizable": record.state in FINALIZABLE and allowed("migrations:finalizable"),
         "has_report": service().store.migrations.report(record.id) is not None,
         "queue": service().config.api.migrations,
         "jobs": service().config.engine.jobs,
+        "with_jobs": WITH_JOBS,
         **_log(record, found.units),
     }
 

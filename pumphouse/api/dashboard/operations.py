@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from pumphouse.api.auth import allow, allowed
 from pumphouse.api.dashboard.pages import blueprint, page
 from pumphouse.api.routes import service
+from pumphouse.service.operations import WantedPlan
 from pumphouse.store.operations import OperationKind, OperationRecord
 from pumphouse.store.states import OperationState
 
@@ -22,6 +23,14 @@ TITLES: Final = {
     OperationKind.FINALIZABLE: "Looking for what could be removed for good",
     OperationKind.FINALIZE: "Removing for good",
 }
+NOT_DONE: Final = {
+    OperationKind.REFRESH: "The cloud was not read.",
+    OperationKind.PLAN: "No plan was made.",
+    OperationKind.MIGRATE: "No migration has begun.",
+    OperationKind.FINALIZABLE: "It could not be seen.",
+    OperationKind.FINALIZE: "It could not be removed.",
+}
+"""What is said first of one that has failed."""
 _SHOWN_FOR: Final = timedelta(hours=12)
 """How long those that failed are shown in listings."""
 _MOST: Final = 20
@@ -51,11 +60,16 @@ def made_by(record: OperationRecord) -> str | None:
     """The path of what it has made; None before that."""
     if record.state is not OperationState.DONE:
         return None
-    if record.migration_id is not None:
-        return url_for("dashboard.show_migration", migration_id=record.migration_id)
-    if record.plan_id is not None:
-        return url_for("dashboard.show_plan", plan_id=record.plan_id)
-    return url_for("dashboard.show_resources", cloud=record.cloud)
+    finalizes = record.kind in {OperationKind.FINALIZABLE, OperationKind.FINALIZE}
+    for endpoint, name in (
+        ("show_finalizable" if finalizes else "show_migration", "migration_id"),
+        ("show_plan", "plan_id"),
+    ):
+        if (id := getattr(record, name)) is not None:
+            return url_for(f"dashboard.{endpoint}", **{name: id})
+    if record.kind is OperationKind.REFRESH:
+        return url_for("dashboard.show_resources", cloud=record.cloud)
+    return None
 
 
 def noteworthy() -> Sequence[OperationRecord]:
@@ -73,4 +87,19 @@ def noteworthy() -> Sequence[OperationRecord]:
 
 def _values(record: OperationRecord) -> Mapping[str, Any]:
     asked = service().operations.asked_plan(record.id)
-    return {"operation": record, "asked": asked, "types": len(service().registry), "titles": TITLES}
+    return {
+        "operation": record,
+        "asked": asked,
+        "clouds": _clouds(record, asked),
+        "only_reads": record.kind.only_reads,
+        "types": len(service().registry),
+        "titles": TITLES,
+        "not_done": NOT_DONE,
+    }
+
+
+def _clouds(record: OperationRecord, asked: WantedPlan | None) -> Sequence[str]:
+    """The clouds that are read for it, as far as that is known."""
+    if record.cloud is not None:
+        return (record.cloud,)
+    return (asked.source, asked.destination) if asked is not None else tuple(record.progress)

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from pumphouse import errors, yamlfile
 from pumphouse.api.auth import allow, user
-from pumphouse.api.dashboard import graph, kept
+from pumphouse.api.dashboard import graph, kept, modes
 from pumphouse.api.dashboard.clouds import SIDES
 from pumphouse.api.dashboard.operations import TITLES, noteworthy
 from pumphouse.api.dashboard.pages import blueprint, page, part
@@ -40,7 +40,15 @@ CHOICES: Final = {
     one.name: one.metadata["how"]["choices"] for one in fields(Migration) if "choices" in one.metadata["how"]
 }
 """The options of a migration, and what each of their values means."""
-_WORDS: Final = ("kind", "strategy", "floating_ips", "disk_mode", "overrides", "others")
+_WORDS: Final = (
+    "kind",
+    "strategy",
+    "floating_ips",
+    "disk_mode",
+    "overrides",
+    "others",
+    *modes.FIELDS.values(),
+)
 """The fields of the form that hold a text."""
 _SEVERITIES: Final = {
     Severity.BLOCK: ("Blocked", "block", "bad"),
@@ -169,6 +177,8 @@ def _form(values: Mapping[str, Any]) -> Response:
         picked=args.getlist("names"),
         kinds=KINDS,
         choices=CHOICES,
+        modes=modes.FIELDS,
+        single=any(given[one] for one in modes.FIELDS.values()),
         configured=service().config.migration,
         **values,
     )
@@ -180,12 +190,14 @@ def _given() -> MultiDict[str, str]:
     asked = service().operations.asked_plan(operation) if operation else None
     if asked is None:
         return request.args
+    overrides, single = modes.part(asked.overrides)
     given = {
+        **single,
         "kind": str(asked.scope.kind),
         "strategy": str(asked.scope.strategy),
         "floating_ips": str(asked.floating_ips or ""),
         "disk_mode": str(asked.disk_mode or ""),
-        "overrides": yamlfile.dump(asked.overrides) if asked.overrides else "",
+        "overrides": yamlfile.dump(overrides) if overrides else "",
         "source": asked.source,
         "destination": asked.destination,
     }
@@ -212,7 +224,7 @@ def _wanted_plan() -> WantedPlan:
         scope=Scope(kind=kind, names=tuple(names), strategy=strategy or service().config.migration.strategy),
         source=form.get("source", ""),
         destination=form.get("destination", ""),
-        overrides=overrides or {},
+        overrides=modes.add(overrides or {}, form),
         floating_ips=addresses,
         disk_mode=disks,
     )

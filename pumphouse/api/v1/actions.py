@@ -93,7 +93,8 @@ class Action(StrEnum):
     VERIFY = "verify"
 
 
-_WITH_JOBS = frozenset({Action.RESUME, Action.CUTOVER, Action.RETRY, Action.ROLLBACK})
+WITH_JOBS = frozenset({Action.RESUME, Action.CUTOVER, Action.RETRY, Action.ROLLBACK})
+"""Those that may be told how many steps run at the same time."""
 
 
 class NewAction(Document):
@@ -107,7 +108,7 @@ class NewAction(Document):
 
     @model_validator(mode="after")
     def _jobs_where_steps_run(self) -> Self:
-        if self.jobs is not None and self.action not in _WITH_JOBS:
+        if self.jobs is not None and self.action not in WITH_JOBS:
             raise ValueError(f"{self.action} takes no jobs")
         return self
 

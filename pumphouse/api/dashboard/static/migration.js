@@ -1,4 +1,5 @@
 // A migration's page: its actions, the filters of its log, and its graph.
+import "./steered.js";
 import { Graph } from "./graph.js";
 import { problem, say, tellTimes } from "./page.js";
 
@@ -6,38 +7,6 @@ const root = document.getElementById("migration");
 const log = root.querySelector('[data-part="log"]');
 const filter = document.getElementById("log-filter");
 const graph = new Graph(document.getElementById("graph"));
-
-// -- actions
-
-async function act(action, button, jobs) {
-  button.disabled = true;
-  try {
-    const answer = await fetch(`/v1/migrations/${root.dataset.migration}/actions`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/json" },
-      body: JSON.stringify(jobs ? { action, jobs: Number(jobs) } : { action }),
-    });
-    if (!answer.ok) say(await problem(answer));
-  } catch {
-    say("The server cannot be reached: nothing was asked of it. Try again once it is back.");
-  }
-  button.disabled = false;
-  root.dispatchEvent(new Event("refresh"));
-}
-
-root.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-action]");
-  if (!button) return;
-  const dialog = document.getElementById(button.dataset.dialog ?? "");
-  if (!dialog) { act(button.dataset.action, button); return; }
-  dialog.returnValue = "";
-  dialog.addEventListener("close", () => {
-    // Buttons may have been put anew meanwhile.
-    const jobs = dialog.querySelector('[name="jobs"]')?.value;
-    if (dialog.returnValue) act(dialog.returnValue, document.getElementById(button.id) ?? button, jobs);
-  }, { once: true });
-  dialog.showModal();
-});
 
 // -- the log
 

@@ -152,6 +152,8 @@ async function readAndShow(button) {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-post]");
   if (button) readAndShow(button);
+  const opens = event.target.closest("[data-opens]");
+  if (opens) document.getElementById(opens.dataset.opens).showModal();
 });
 
 offerTheme();
