@@ -2,7 +2,8 @@
 
 Meta-resources share flows with their like (:class:`~pumphouse.resource.Grouping`), a hundred at most, since
 TaskFlow's cost grows with the square of a flow. A server, a volume, an image has a flow of its own, together
-with what is made for it alone, so that one that fails leaves the others done.
+with what is made for it alone, so that one that fails leaves the others done. Such a flow is never cut: the
+server's disks are copied while it rests, and only within a flow do they know when it does.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pumphouse.registry import Registry
 from pumphouse.resource import Grouping
 
 LARGEST = 100
-"""How many resources a flow holds at most."""
+"""How many resources a flow holds at most, unless it is a server's."""
 
 SHARED = "shared"
 
@@ -43,9 +44,10 @@ def divide(plan: Plan, registry: Registry) -> tuple[dict[str, Unit], nx.DiGraph[
         members[key if ":" in key else f"{key}.{phase}"].append(ref)
     units: dict[str, Unit] = {}
     for key, refs in members.items():
-        for number, start in enumerate(range(0, len(refs), LARGEST), 1):
-            chunk = tuple(refs[start : start + LARGEST])
-            name = key if len(refs) <= LARGEST else f"{key}.{number}"
+        largest = len(refs) if ":" in key else LARGEST
+        for number, start in enumerate(range(0, len(refs), largest), 1):
+            chunk = tuple(refs[start : start + largest])
+            name = key if len(refs) <= largest else f"{key}.{number}"
             units[name] = Unit(name=name, label=_label(plan, key), refs=chunk)
     unit_of = {ref: unit.name for unit in units.values() for ref in unit.refs}
     order: nx.DiGraph[str] = nx.DiGraph()

@@ -44,8 +44,16 @@ def test_units_that_need_each_other_both_ways_are_split():
 def test_a_large_group_is_cut_into_chunks_in_order(monkeypatch):
     monkeypatch.setattr(units, "LARGEST", 2)
     found, order = divided(plan())
-    assert max(len(unit.refs) for unit in found.values()) == 2
+    assert max(len(unit.refs) for name, unit in found.items() if ":" not in name) == 2
     assert nx.is_directed_acyclic_graph(order)
+
+
+def test_a_servers_unit_is_never_cut(monkeypatch):
+    """Its volumes would be copied while it runs."""
+    whole = {name: unit.refs for name, unit in divided(plan())[0].items() if ":" in name}
+    monkeypatch.setattr(units, "LARGEST", 1)
+    assert {name: unit.refs for name, unit in divided(plan())[0].items() if ":" in name} == whole
+    assert max(map(len, whole.values())) > 1
 
 
 def test_names_are_the_same_whenever_a_plan_is_compiled():
