@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -355,10 +356,10 @@ class Migrating:
         :param require: as for :meth:`_had`.
         """
         with self._had(require) as epoch:
+            place = self._place(epoch)  # this may be refused, and then it stays as it is
             if state is not None:
                 self._record = self._store.migrations.set_state(self._record.id, state, epoch=epoch)
-            place = self._place(epoch)
-            if state is not None:
+                place = replace(place, migration=self._record)
                 self._tell(place, state)
             yield place
 

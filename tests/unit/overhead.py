@@ -145,7 +145,7 @@ def run(folder: Path, *, servers: int, networks: int) -> Cost:
                 lane=Lane(transfers=8),
                 emit=writer,
                 ids=store.ids_of(record),
-                access=None,
+                access=dict.fromkeys(Side),
             )
             backend = open_persistence(store.engine, guard=store.guard())
             for engine in (store.database.writer, store.database.reader):

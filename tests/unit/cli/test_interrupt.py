@@ -6,8 +6,18 @@ import os
 import signal
 import threading
 
+import pytest
+
 from pumphouse.cli.interrupt import pausing
 from pumphouse.engine.control import Control
+
+
+@pytest.fixture(autouse=True)
+def not_ignored():
+    """Tests that run in a shell's background were told to ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Stopped(Control):

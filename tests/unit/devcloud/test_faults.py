@@ -110,8 +110,8 @@ def test_answers_are_late_or_never_come(cloud, admin):
     assert admin("GET", PROJECTS)[0] == 200
     assert time.monotonic() - begin >= 0.2
     cloud.faults.add("stall", path=PROJECTS)
-    threading.Timer(0.2, cloud.faults.clear).start()
     begin = time.monotonic()
+    threading.Timer(0.2, cloud.faults.clear).start()
     with pytest.raises((ConnectionError, http.client.RemoteDisconnected)):
         admin("GET", PROJECTS)
     assert time.monotonic() - begin >= 0.2
