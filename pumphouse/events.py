@@ -119,7 +119,8 @@ class OperationEnded(Event):
     """What somebody asked for over the API is done, or with an error it has failed.
 
     ``asked`` is what: its kind. ``who`` is the user who asked, ``cloud`` the one that was read, ``plan`` the
-    plan that was made. ``migration`` is the one that has begun, or that it was about, and else empty.
+    plan that was made, ``wave`` the one that was planned or carried out. ``migration`` is the one that has
+    begun, or that it was about, and else empty.
     ``left`` is what of it could not be done, in words.
     """
 
@@ -129,6 +130,7 @@ class OperationEnded(Event):
     who: str
     cloud: str = ""
     plan: str = ""
+    wave: str = ""
     left: Sequence[str] = ()
     error: Mapping[str, Any] | None = None
 

@@ -28,6 +28,7 @@ from pumphouse.api.v1 import (
     plans,
     reports,
     types,
+    waves,
 )
 from pumphouse.service import Pumphouse
 
@@ -51,6 +52,7 @@ VERSION_ONE = (
     migrations.routes,
     actions.routes,
     finalizing.routes,
+    waves.routes,
     reports.routes,
     events.routes,
 )

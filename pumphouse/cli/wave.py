@@ -251,20 +251,16 @@ class ShowWave(Lister):
         """One row for each group."""
         with self.app.service() as service:
             record = service.wave(parsed_args.id)
-            states = {
-                one.migration_id: str(service.migration(one.migration_id).state)
-                for one in record.groups
-                if one.migration_id
-            }
+            states = service.wave_states(record)
         rows = [
             (
                 one.name,
                 f"{one.kind} {', '.join(one.names)}",
                 one.start,
-                states.get(one.migration_id, "PLANNED"),
+                str(state),
                 one.migration_id,
                 one.plan_id,
             )
-            for one in record.groups
+            for one, state in zip(record.groups, states, strict=True)
         ]
         return ("Group", "Moves", "Start", "State", "Migration", "Plan"), rows

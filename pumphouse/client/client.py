@@ -30,6 +30,7 @@ from pumphouse.api.v1.operations import Operation, OperationPage
 from pumphouse.api.v1.plans import Graph, Plan, PlanPage, PlanSummary
 from pumphouse.api.v1.reports import Report
 from pumphouse.api.v1.types import Type, TypeList
+from pumphouse.api.v1.waves import Wave, WavePage
 from pumphouse.client.transport import Transport
 
 _PAGE = 1000
@@ -244,6 +245,60 @@ class Client:
     def report(self, migration_id: str) -> Report:
         """What it came to."""
         return self._transport.get(Report, f"/migrations/{migration_id}/report")
+
+    # -- waves
+
+    def create_wave(
+        self,
+        name: str,
+        groups: Sequence[Mapping[str, Any]],
+        *,
+        source: str | None = None,
+        destination: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        mode: str | None = None,
+        servers_at_once: int | None = None,
+        stop_at: int | None = None,
+        key: str | None = None,
+    ) -> Wave:
+        """Plan the groups of a wave, and keep it. Waits until that is done. ``resume`` begins it.
+
+        :param mode: how servers' root disks travel.
+        :param groups: each as in a wave's file: ``{"tenants": ["shop"], "start": "ask"}``.
+        :param key: the same one gives the same wave, should the request have to be sent again.
+        """
+        body = {
+            "name": name,
+            "groups": [dict(one) for one in groups],
+            "source": source,
+            "destination": destination,
+            "overrides": overrides,
+            "mode": mode,
+            "servers_at_once": servers_at_once,
+            "stop_at": stop_at,
+        }
+        given = {word: value for word, value in body.items() if value is not None}
+        return self.wave(str(self._done("/waves", given, key).wave_id))
+
+    def waves(self) -> Iterator[Wave]:
+        """The waves, newest first."""
+        for page in self._transport.pages(WavePage, "/waves", limit=_PAGE):
+            yield from page.waves
+
+    def wave(self, wave_id: str) -> Wave:
+        """A wave as it is now."""
+        return self._transport.get(Wave, f"/waves/{wave_id}")
+
+    def act_on_wave(
+        self, wave_id: str, action: str, *, replan: bool = False, skip_failed: bool = False
+    ) -> Wave:
+        """Have it ``resume``, ``pause`` or ``rollback``. Returns at once.
+
+        :param replan: with ``resume``, move what has changed since it was planned as it is now.
+        :param skip_failed: with ``resume``, leave what has failed.
+        """
+        body = {"action": action, "replan": replan, "skip_failed": skip_failed}
+        return self._transport.post(Wave, f"/waves/{wave_id}/actions", body)
 
     # -- what was asked for
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from pumphouse.service.snapshots import CloudRecord, Snapshot, Snapshots
     from pumphouse.service.steps import StepRecord, StepsOfAll
     from pumphouse.service.supervisor import Supervisor
+    from pumphouse.service.wavefile import WaveFile
     from pumphouse.service.waves import Operator, Waving
     from pumphouse.service.webhooks import Webhooks
     from pumphouse.store.waves import WaveRecord
@@ -421,21 +422,46 @@ class Pumphouse:
         :param disk_mode: how servers' root disks travel where the file says nothing; None is as configured.
         :raises pumphouse.errors.BadWave: the file is wrong.
         """
+        from pumphouse.service import wavefile
+
+        described = wavefile.load(path)
+        return self.plan_described(described, name=path.name, disk_mode=disk_mode, progress=progress)
+
+    def plan_described(
+        self,
+        described: WaveFile,
+        *,
+        name: str,
+        disk_mode: DiskMode | None = None,
+        progress: Progress | None = None,
+    ) -> WaveRecord:
+        """Plan all groups of a wave, and keep it. Writes nothing to any cloud.
+
+        :param disk_mode: how servers' root disks travel where the description says nothing.
+        :raises pumphouse.errors.BadWave: two groups move the same server.
+        """
         from pumphouse.service.reading import quiet
 
-        return self._waving.plan(path, progress or quiet, disk_mode=disk_mode)
+        return self._waving.plan(described, name, progress or quiet, disk_mode=disk_mode)
 
     def plan_again(self, plan: Plan) -> Plan:
         """A plan of the same, of what both clouds have now."""
         return self._planning.again(plan)
 
-    def waves(self, *, limit: int = 50) -> list[WaveRecord]:
-        """Waves, newest first."""
-        return list(self.store.waves.list(limit=limit))
+    def waves(self, *, limit: int = 50, marker: str | None = None) -> list[WaveRecord]:
+        """Waves, newest first; those that come after the one whose id is ``marker``."""
+        return list(self.store.waves.list(limit=limit, marker=marker))
 
     def wave(self, wave_id: str) -> WaveRecord:
         """One wave. Raises UnknownMigration or AmbiguousName."""
         return self.store.waves.get(wave_id)
+
+    def wave_states(self, record: WaveRecord) -> list[MigrationState]:
+        """How far each group of a wave is: its migration's state."""
+        return [
+            self.migration(one.migration_id).state if one.migration_id else MigrationState.PLANNED
+            for one in record.groups
+        ]
 
     def wave_plans(self, wave_id: str) -> list[Plan]:
         """The plans of a wave's groups, in their order."""
@@ -444,6 +470,14 @@ class Pumphouse:
     def allow_wave(self, wave_id: str) -> None:
         """Give the word to the group that waits for it, if one does."""
         self._waving.allow(wave_id)
+
+    def require_runnable(self, wave_id: str, *, replan: bool) -> None:
+        """Raise WrongState for a wave that has ended, and PlanBlocked for one that none may begin of."""
+        self._waving.require_runnable(self.wave(wave_id), replan=replan)
+
+    def pause_wave(self, wave_id: str) -> WaveRecord:
+        """Have a wave stop in order, by whichever process is at it. Raises WrongState if none is."""
+        return self._waving.pause(wave_id)
 
     def run_wave(
         self,
@@ -466,9 +500,14 @@ class Pumphouse:
             wave_id, operator, replan=replan, skip_failed=skip_failed, stop=stop or threading.Event()
         )
 
-    def rollback_wave(self, wave_id: str, operator: Operator) -> WaveRecord:
-        """Take back all groups of a wave, the last one first."""
-        return self._waving.roll_back(wave_id, operator)
+    def rollback_wave(
+        self, wave_id: str, operator: Operator, *, stop: threading.Event | None = None
+    ) -> WaveRecord:
+        """Take back all groups of a wave, the last one first.
+
+        :param stop: once it is set no further group is taken back.
+        """
+        return self._waving.roll_back(wave_id, operator, stop or threading.Event())
 
     # -- hypervisors
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pumphouse.config import FloatingIPs
-from pumphouse.errors import BadOverride, StaleListing
+from pumphouse.errors import BadOverride, MigrationBusy, StaleListing
 from pumphouse.model import DiskMode, Scope
 from pumphouse.plan import overrides
 from pumphouse.service.finalizable import Candidate, Part
 from pumphouse.service.planning import distinct, require_allowed
+from pumphouse.service.wavefile import WaveFile
 from pumphouse.store.migrations import RequestKey, require_finalizable
 from pumphouse.store.operations import OperationKind, OperationRecord
 from pumphouse.store.states import OperationState
+from pumphouse.store.waves import WaveRecord
 
 if TYPE_CHECKING:
     from pumphouse.service.app import Pumphouse
@@ -202,6 +204,42 @@ class Operations:
         asked = {"candidates": [one.to_dict() for one in last.going]}
         return self._make(OperationKind.FINALIZE, asked, asked_by, key, migration_id=record.id)
 
+    def plan_wave(
+        self, described: WaveFile, *, name: str, asked_by: str = "", key: RequestKey | None = None
+    ) -> OperationRecord:
+        """Have all groups of a wave planned. Raises UnknownCloud, SameCloud or BadOverride."""
+        if (known := self._known(key)) is not None:
+            return known
+        self._check_pair(described.source, described.destination, described.overrides)
+        asked = {"name": name, "wave": described.to_dict()}
+        return self._make(OperationKind.PLAN_WAVE, asked, asked_by, key)
+
+    def run_wave(
+        self, wave_id: str, *, replan: bool = False, skip_failed: bool = False, asked_by: str = ""
+    ) -> OperationRecord:
+        """Have carried out what is left of a wave; the word is given to the group that waits for it.
+
+        Asked again while that is under way, it changes nothing.
+
+        :raises pumphouse.errors.WrongState: it has ended.
+        :raises pumphouse.errors.PlanBlocked: a group's plan is blocked.
+        :raises pumphouse.errors.MigrationBusy: something else is being done with it.
+        """
+        record = self._app.wave(wave_id)
+        self._app.require_runnable(record.id, replan=replan)
+        asked = {"replan": replan, "skip_failed": skip_failed}
+        return self._for_wave(OperationKind.RUN_WAVE, record, asked, asked_by)
+
+    def rollback_wave(self, wave_id: str, *, asked_by: str = "") -> OperationRecord:
+        """Have all groups of a wave taken back. Raises MigrationBusy if something else is being done."""
+        record = self._app.wave(wave_id)
+        return self._for_wave(OperationKind.ROLLBACK_WAVE, record, {}, asked_by)
+
+    def of_wave(self, wave_id: str) -> OperationRecord | None:
+        """What is being done with a wave, or is about to be."""
+        found = (one for one in self._app.store.operations.open() if one.wave_id == wave_id)
+        return next(found, None)
+
     def get(self, id: str) -> OperationRecord:
         """One. Raises UnknownMigration or AmbiguousName."""
         return self._app.store.operations.get(id)
@@ -233,14 +271,36 @@ class Operations:
         """What the same request has made before, even if it would be refused by now."""
         return None if key is None else self._app.store.operations.of_key(key)
 
+    def _for_wave(
+        self, kind: OperationKind, record: WaveRecord, asked: Mapping[str, Any], asked_by: str
+    ) -> OperationRecord:
+        known = self.of_wave(record.id)
+        if known is None and record.at_work(datetime.now(UTC)):
+            raise MigrationBusy(
+                f"wave {record.id} is already at work: {record.owner} has it",
+                next_step="Pause it first, or wait until it ends.",
+            )
+        if known is None:
+            if kind is OperationKind.RUN_WAVE:
+                self._app.allow_wave(record.id)
+            known = self._make(kind, asked, asked_by, None, wave_id=record.id)
+        if known.kind is not kind:
+            raise MigrationBusy(
+                f"wave {record.id} is already at work", next_step="Pause it first, or wait until it ends."
+            )
+        return known
+
     def _check(self, wanted: WantedPlan) -> None:
-        distinct(wanted.source, wanted.destination)
-        for name in (wanted.source, wanted.destination):
+        self._check_pair(wanted.source, wanted.destination, wanted.overrides)
+
+    def _check_pair(self, source: str, destination: str, wanted: Mapping[str, Any]) -> None:
+        distinct(source, destination)
+        for name in (source, destination):
             self._app.clouds.require(name)
-        require_allowed([wanted.overrides], self._app.config.api.health_commands)
-        overrides.parse(wanted.overrides, self._app.registry, where="overrides")
+        require_allowed([wanted], self._app.config.api.health_commands)
+        overrides.parse(wanted, self._app.registry, where="overrides")
         try:
-            json.dumps(wanted.overrides, allow_nan=False)
+            json.dumps(wanted, allow_nan=False)
         except (TypeError, ValueError):  # YAML has dates, and numbers that are none
             raise BadOverride(
                 "overrides: a value is no text, number, list or mapping", next_step="Put dates into quotes."

@@ -14,15 +14,20 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pumphouse import errors
+from pumphouse.engine.control import Control
+from pumphouse.service import wavefile
 from pumphouse.service.finalizable import Candidate, Part
 from pumphouse.service.looking import Looker
 from pumphouse.service.operations import WantedMigration, WantedPlan
+from pumphouse.service.waves import Unattended
 from pumphouse.store.migrations import RequestKey
 from pumphouse.store.operations import OperationKind, OperationRecord
 from pumphouse.store.owner import Owner
+from pumphouse.store.waves import WaveRecord
 
 if TYPE_CHECKING:
     from pumphouse.service.app import Pumphouse
@@ -33,6 +38,8 @@ EVERY: Final = 0.5
 """Seconds between two looks into the store, and between two signs of what has been read."""
 AT_ONCE: Final = 4
 """More would only wait for each other: each reads two clouds with as many requests as these allow."""
+LONG_AT_ONCE: Final = 16
+"""Of those that take hours or days, and mostly wait: they leave the others their room."""
 ATTEMPTS: Final = 3
 """How many processes may die over an operation before it is given up."""
 _HEARTBEAT: Final = 5.0
@@ -45,15 +52,19 @@ class _Stopped(Exception):
 
 
 class _Work:
-    """One operation under way: what it has read, and what it has made so far."""
+    """One operation under way: what it has read, and what it has made so far.
 
-    def __init__(self, record: OperationRecord, stopping: threading.Event) -> None:
+    :ivar control: stops it.
+    """
+
+    def __init__(self, record: OperationRecord) -> None:
         self.record = record
+        self.control = Control()
         self.plan_id: str | None = None
         self.migration_id = record.migration_id
+        self.wave_id = record.wave_id
         self.found: Any = None
         self.left: Sequence[str] = ()
-        self.stopping = stopping
         self._lock = threading.Lock()
         self._read: dict[str, dict[str, int]] = defaultdict(dict)
         self._told: Mapping[str, Mapping[str, int]] = {}
@@ -67,7 +78,7 @@ class _Work:
 
     def go_on(self) -> None:
         """Raise _Stopped once the process is to end."""
-        if self.stopping.is_set():
+        if self.control.stop.is_set():
             raise _Stopped
 
     def read(self) -> Mapping[str, Mapping[str, int]]:
@@ -97,6 +108,14 @@ class Runner(Looker):
         self._working: dict[str, tuple[threading.Thread, _Work]] = {}
         super().__init__(every)
 
+    def stop(self) -> None:
+        """Begin nothing more, and give back what is under way as soon as that can be done in order."""
+        super().stop()
+        with self._lock:
+            under_way = [work for _, work in self._working.values()]
+        for work in under_way:
+            work.control.pause()
+
     def _threads(self) -> Iterable[threading.Thread]:
         return [thread for thread, _ in self._working.values()]
 
@@ -108,20 +127,27 @@ class Runner(Looker):
         """Begin what nobody is at, as much as there is room for."""
         for record in self._store.open():
             with self._lock:
-                if len(self._working) >= AT_ONCE or self._stopping.is_set():
+                if self._stopping.is_set():
                     return
-                if record.id in self._working or record.at_work(datetime.now(UTC)):
+                alike = sum(work.record.kind.long is record.kind.long for _, work in self._working.values())
+                if (
+                    alike >= (LONG_AT_ONCE if record.kind.long else AT_ONCE)
+                    or record.id in self._working
+                    or record.at_work(datetime.now(UTC))
+                ):
                     continue
             taken = self._store.take(record.id, self._owner)
             if taken is None:
                 continue
-            work = _Work(taken, self._stopping)
+            work = _Work(taken)
             thread = threading.Thread(
                 target=self._work, args=(work,), name=f"pumphouse-{taken.id}", daemon=True
             )
             with self._lock:
                 thread.start()
                 self._working[taken.id] = thread, work  # its end waits for the lock
+                if self._stopping.is_set():
+                    work.control.pause()
 
     def _tell(self) -> None:
         with self._lock:
@@ -168,6 +194,7 @@ class Runner(Looker):
                 progress=work.read(),
                 plan_id=work.plan_id,
                 migration_id=work.migration_id,
+                wave_id=work.wave_id,
                 found=work.found,
                 left=work.left,
                 error=told,
@@ -208,6 +235,13 @@ class Runner(Looker):
                 work.found = [one.to_dict() for one in found]
             case OperationKind.FINALIZE:
                 self._finalize([Candidate.from_dict(one) for one in asked["candidates"]], work)
+            case OperationKind.PLAN_WAVE:
+                described = wavefile.parse(asked["wave"], where="the wave")
+                work.wave_id = app.plan_described(described, name=asked["name"], progress=work.progress).id
+            case OperationKind.RUN_WAVE:
+                self._wave(work, partial(app.run_wave, **asked))
+            case OperationKind.ROLLBACK_WAVE:
+                self._wave(work, app.rollback_wave)
 
     def _plan(self, wanted: WantedPlan, progress: Progress) -> str:
         return self._app.plan(
@@ -222,8 +256,16 @@ class Runner(Looker):
 
     def _finalize(self, wanted: Sequence[Candidate], work: _Work) -> None:
         id = work.record.migration_id or ""
-        work.left = self._app.finalize(id, wanted, progress=work.progress, stop=work.stopping)
+        work.left = self._app.finalize(id, wanted, progress=work.progress, stop=work.control.stop)
         work.go_on()
+
+    def _wave(self, work: _Work, do: Callable[..., WaveRecord]) -> None:
+        id = work.record.wave_id or ""
+        if work.record.attempts > 1 and self._app.wave(id).state.ended:
+            return  # the process that has died had come to the end
+        ended = do(id, Unattended(work.control), stop=work.control.stop)
+        if not ended.state.ended and not ended.pausing:
+            work.go_on()
 
     def _migrate(self, wanted: WantedMigration, work: _Work) -> None:
         # The operation is the key: a process that dies after this has not begun the migration twice.

@@ -1,10 +1,10 @@
-"""The file that describes a wave.
+"""The description of a wave: a file, or what somebody has sent.
 
 ::
 
 source: source                  # clouds; these are the defaults
 destination: destination
-override: shop.yaml             # beside this file
+override: shop.yaml             # beside this file; or what it would hold: overrides: {...}
 mode: volume                    # how root disks travel; as configured without it
 servers_at_once: 2              # at most so many servers are down at the same time
 stop_at: 20                     # per cent of a group's servers that may not fail; without it, none may
@@ -22,7 +22,7 @@ groups:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,8 @@ from pumphouse.model import DiskMode, Scope, ScopeKind
 
 ASK = "ask"
 _KINDS = {"tenants": ScopeKind.TENANT, "servers": ScopeKind.SERVER, "hosts": ScopeKind.HOST}
-_KNOWN = frozenset({"source", "destination", "override", "mode", "servers_at_once", "stop_at", "groups"})
+_KNOWN = frozenset({"source", "destination", "overrides", "mode", "servers_at_once", "stop_at", "groups"})
+_IN_A_FILE = _KNOWN | {"override"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,44 +44,71 @@ class GroupFile:
     scope: Scope
     start: str = ""
 
+    def to_dict(self) -> dict[str, Any]:
+        """As it is written."""
+        (kind,) = (word for word, kind in _KINDS.items() if kind is self.scope.kind)
+        return {"name": self.name, kind: list(self.scope.names), "start": self.start}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaveFile:
-    """A wave as it is described. ``stop_at`` is a share, from 0 to 1."""
+    """A wave as it is described. ``stop_at`` is in per cent; ``override`` is a file of ``overrides``."""
 
     source: str
     destination: str
-    override: Path | None
+    override: Path | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
     mode: DiskMode | None
     servers_at_once: int | None
-    stop_at: float | None
+    stop_at: int | None
     groups: tuple[GroupFile, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is written, without the name of a file; as JSON."""
+        return {
+            "source": self.source,
+            "destination": self.destination,
+            "overrides": dict(self.overrides),
+            **({"mode": str(self.mode)} if self.mode else {}),
+            "servers_at_once": self.servers_at_once,
+            "stop_at": self.stop_at,
+            "groups": [one.to_dict() for one in self.groups],
+        }
 
 
 def load(path: Path) -> WaveFile:
     """Read the description of a wave. Raises BadWave, which names the place."""
-    data = yamlfile.load(path, error=errors.BadWave)
+    return parse(yamlfile.load(path, error=errors.BadWave), where=str(path), beside=path.parent)
+
+
+def parse(data: Any, *, where: str, beside: Path | None = None) -> WaveFile:
+    """The wave that JSON or YAML describes. Raises BadWave, which names the place.
+
+    :param beside: the folder of the file; what has come without one can name no other.
+    """
     if not isinstance(data, Mapping):
-        raise errors.BadWave(f"{path} must hold a mapping with groups")
-    _refuse_unknown(data, _KNOWN, str(path))
+        raise errors.BadWave(f"{where} must hold a mapping with groups")
+    _refuse_unknown(data, _KNOWN if beside is None else _IN_A_FILE, where)
     groups = data.get("groups")
     if not isinstance(groups, list) or not groups:
-        raise errors.BadWave(f"{path}: groups must be a list of groups")
-    found = tuple(_group(one, f"{path}: group {number}") for number, one in enumerate(groups, 1))
+        raise errors.BadWave(f"{where}: groups must be a list of groups")
+    found = tuple(_group(one, f"{where}: group {number}") for number, one in enumerate(groups, 1))
     names = [one.name for one in found]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
-        raise errors.BadWave(f"{path}: several groups are called {', '.join(doubled)}")
-    override = _text(data, "override", "", str(path))
+        raise errors.BadWave(f"{where}: several groups are called {', '.join(doubled)}")
+    override = _text(data, "override", "", where)
+    overrides = data.get("overrides") or {}
+    if not isinstance(overrides, Mapping) or (override and overrides):
+        raise errors.BadWave(f"{where}: overrides must be a mapping, or override the name of a file")
     return WaveFile(
-        source=_text(data, "source", "source", str(path)),
-        destination=_text(data, "destination", "destination", str(path)),
-        override=path.parent / override if override else None,
-        mode=_mode(data, str(path)),
-        servers_at_once=_number(data, "servers_at_once", str(path), most=10_000),
-        stop_at=None
-        if data.get("stop_at") is None
-        else (_number(data, "stop_at", str(path), most=100) or 0) / 100,
+        source=_text(data, "source", "source", where),
+        destination=_text(data, "destination", "destination", where),
+        override=beside / override if beside and override else None,
+        overrides=overrides,
+        mode=_mode(data, where),
+        servers_at_once=_number(data, "servers_at_once", where, most=10_000),
+        stop_at=_number(data, "stop_at", where, most=100),
         groups=found,
     )
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pumphouse import errors
@@ -22,6 +21,7 @@ from pumphouse.plan.document import Plan, changes
 from pumphouse.registry import Registry
 from pumphouse.report.model import Report
 from pumphouse.service import reading, wavefile
+from pumphouse.service.wavefile import WaveFile
 from pumphouse.store.migrations import MigrationRecord, RequestKey
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import MigrationState, UnitState
@@ -41,7 +41,9 @@ _FAILED_ENDS = frozenset(
         MigrationState.ROLLED_BACK,
     }
 )
+_CAN_PAUSE = frozenset({MigrationState.RUNNING, MigrationState.ROLLING_BACK})
 _WAITS = "group {} waits for your word"
+_PAUSED = "it was paused"
 _FAILED = frozenset({UnitState.FAILED, UnitState.SKIPPED})
 _UNDER_WAY = frozenset({WaveState.RUNNING, WaveState.ROLLING_BACK})
 
@@ -67,6 +69,29 @@ class Operator(Protocol):
         """Have the work done, and show it."""
 
 
+class Unattended:
+    """An :class:`Operator` that nobody asks: groups that wait for a word wait.
+
+    :param control: stops the migration that is under way.
+    """
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def allows(self, _group: Group) -> bool:
+        """Not here: who resumes the wave gives the word."""
+        return False
+
+    def waits(self, _group: Group, _until: datetime) -> None:
+        """The store tells of it."""
+
+    def carries(self, _group: Group, _migration: MigrationRecord, _plan: Plan, work: Work) -> MigrationRecord:
+        """Its events are shown elsewhere."""
+        control = Control()  # of its own: the wave's rate of failures stops only this migration
+        self._control.on_stop(control.pause)
+        return work(control=control)
+
+
 class Waving:
     """What can be done with waves."""
 
@@ -76,13 +101,19 @@ class Waving:
 
     # -- planning
 
-    def plan(self, path: Path, progress: reading.Progress, *, disk_mode: DiskMode | None) -> WaveRecord:
+    def plan(
+        self,
+        described: WaveFile,
+        name: str,
+        progress: reading.Progress,
+        *,
+        disk_mode: DiskMode | None,
+    ) -> WaveRecord:
         """Plan all groups, and keep the wave. Writes nothing to any cloud.
 
-        :param disk_mode: how servers' root disks travel where the file says nothing; None is as configured.
-        :raises pumphouse.errors.BadWave: the file is wrong, or two groups move the same server.
+        :param disk_mode: how servers' root disks travel where it says nothing; None is as configured.
+        :raises pumphouse.errors.BadWave: two groups move the same server.
         """
-        described = wavefile.load(path)
         groups: list[Group] = []
         taken: dict[str, str] = {}
         for one in described.groups:
@@ -91,6 +122,7 @@ class Waving:
                 source=described.source,
                 destination=described.destination,
                 override_file=described.override,
+                overrides=described.overrides,
                 disk_mode=described.mode or disk_mode,
                 progress=progress,
             )
@@ -105,11 +137,11 @@ class Waving:
                 )
             )
         return self._store.create(
-            name=path.name,
+            name=name,
             source=described.source,
             destination=described.destination,
             servers_at_once=described.servers_at_once,
-            stop_at=described.stop_at,
+            stop_at=None if described.stop_at is None else described.stop_at / 100,
             groups=groups,
         )
 
@@ -137,16 +169,9 @@ class Waving:
         :raises pumphouse.errors.PlanBlocked: none has begun yet, and a group's plan is blocked.
         """
         with self._at_work(id, operator) as (record, leading):
+            self.require_runnable(record, replan=replan)
             if record.state is WaveState.ROLLING_BACK:
-                return self._take_back(record, leading)
-            if record.state.ended and record.state is not WaveState.PARTIAL:
-                raise errors.WrongState(
-                    f"wave {record.id} is {record.state}",
-                    next_step=f"See it with: pumphouse wave show {record.id}",
-                )
-            if record.state is WaveState.PLANNED and not replan:
-                for plan in self.plans(record):
-                    plan.require_unblocked(see_all=f"pumphouse wave show {record.id}")
+                return self._take_back(record, leading, stop)
             self._store.change(record.id, state=WaveState.RUNNING, epoch=record.epoch)
             failures: list[str] = []
             for number, _ in enumerate(record.groups):
@@ -160,16 +185,53 @@ class Waving:
             state = WaveState.PARTIAL if failures else WaveState.SUCCEEDED
             return self._store.change(record.id, epoch=record.epoch, state=state, reason="; ".join(failures))
 
+    def require_runnable(self, record: WaveRecord, *, replan: bool) -> None:
+        """Raise WrongState for a wave that has ended, and PlanBlocked for one that none may begin of."""
+        if record.state is WaveState.ROLLING_BACK:
+            return
+        if record.state.ended and record.state is not WaveState.PARTIAL:
+            raise errors.WrongState(
+                f"wave {record.id} is {record.state}",
+                next_step=f"See it with: pumphouse wave show {record.id}",
+            )
+        if record.state is WaveState.PLANNED and not replan:
+            for plan in self.plans(record):
+                plan.require_unblocked(see_all=f"pumphouse wave show {record.id}")
+
+    def pause(self, id: str) -> WaveRecord:
+        """Have a wave stop in order, by whichever process is at it.
+
+        Raises WrongState for one that nobody is at, or will be.
+        """
+        record, now = self._store.get(id), datetime.now(UTC)
+        if not record.at_work(now) and self._app.operations.of_wave(record.id) is None:
+            if record.state is WaveState.RUNNING:
+                why = "paused while no process ran it"
+                return self._store.change(record.id, state=WaveState.PAUSED, reason=why)
+            raise errors.WrongState(
+                f"wave {record.id} is {record.state}, and nobody is at work on it",
+                next_step=f"See it with: pumphouse wave show {record.id}",
+            )
+        record = self._store.pause(record.id)
+        for number, _ in enumerate(record.groups):
+            migration = self._migration(record, number)
+            if migration is not None and migration.state in _CAN_PAUSE and migration.at_work(now):
+                self._app.pause(migration.id)
+        return record
+
     def _may_begin(self, wave: WaveRecord, number: int, operator: Operator, stop: threading.Event) -> str:
         """Wait for a group's time or word; why it may not begin."""
-        group = self._store.get(wave.id).groups[number]
+        record = self._store.get(wave.id)
+        group = record.groups[number]
+        if record.pausing or stop.is_set():
+            return _PAUSED
         if group.migration_id:
             return ""
         until = wavefile.starts_at(group.start)
         if until is not None and until > datetime.now(UTC):
             operator.waits(group, until)
         while until is not None and (left := (until - datetime.now(UTC)).total_seconds()) > 0:
-            if stop.wait(min(left, _LOOK_EVERY)):
+            if stop.wait(min(left, _LOOK_EVERY)) or self._store.get(wave.id).pausing:
                 return f"group {group.name} waits for its time, {group.start}"
         if group.start == wavefile.ASK and not group.allowed:
             if not operator.allows(group):
@@ -315,16 +377,20 @@ class Waving:
 
     # -- taking back
 
-    def roll_back(self, id: str, operator: Operator) -> WaveRecord:
+    def roll_back(self, id: str, operator: Operator, stop: threading.Event) -> WaveRecord:
         """Take all groups back, the last one first, until it ends or is paused."""
         with self._at_work(id, operator) as (record, leading):
-            return self._take_back(record, leading)
+            return self._take_back(record, leading, stop)
 
-    def _take_back(self, record: WaveRecord, operator: Operator) -> WaveRecord:
+    def _take_back(self, record: WaveRecord, operator: Operator, stop: threading.Event) -> WaveRecord:
         # Before the first of it is undone: from there on nothing goes forwards again.
         self._store.change(record.id, epoch=record.epoch, state=WaveState.ROLLING_BACK)
         left: list[str] = []
         for number, group in reversed(list(enumerate(record.groups))):
+            if stop.is_set() or self._store.get(record.id).pausing:
+                return self._store.change(
+                    record.id, epoch=record.epoch, state=WaveState.ROLLING_BACK, reason=_PAUSED
+                )
             migration = self._migration(record, number)
             if migration is None:
                 continue

@@ -128,6 +128,7 @@ class OperationRow(Owned, Base):
     cloud: Mapped[str | None] = mapped_column(text(100))
     plan_id: Mapped[str | None] = mapped_column(text(32))
     migration_id: Mapped[str | None] = mapped_column(text(32))
+    wave_id: Mapped[str | None] = mapped_column(text(32))
     found: Mapped[Packed | None] = mapped_column(deferred=True)
     left: Mapped[Small | None]
     error: Mapped[Small | None]
@@ -172,6 +173,7 @@ class WaveRow(Fenceable, Base):
     servers_at_once: Mapped[int | None]
     stop_at: Mapped[float | None] = mapped_column(sa.Double())
     groups: Mapped[Small]
+    pausing: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     reason: Mapped[Long] = mapped_column(default="")
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

@@ -20,7 +20,7 @@ from pumphouse.events import OperationEnded
 from pumphouse.store.database import Database, retried
 from pumphouse.store.events import append_in
 from pumphouse.store.migrations import RequestKey
-from pumphouse.store.models import OperationRow
+from pumphouse.store.models import OperationRow, WaveRow
 from pumphouse.store.names import find_id, following, new_id
 from pumphouse.store.owner import Owner
 from pumphouse.store.states import OperationState
@@ -45,11 +45,22 @@ class OperationKind(StrEnum):
     """See what of a migration could be removed for good."""
     FINALIZE = "finalize"
     """Remove for good what was seen."""
+    PLAN_WAVE = "plan_wave"
+    """Plan the groups of a wave."""
+    RUN_WAVE = "run_wave"
+    """Carry out what is left of a wave."""
+    ROLLBACK_WAVE = "rollback_wave"
+    """Take all groups of a wave back."""
+
+    @property
+    def long(self) -> bool:
+        """Whether it takes hours or days, and not minutes."""
+        return self in {OperationKind.RUN_WAVE, OperationKind.ROLLBACK_WAVE}
 
     @property
     def only_reads(self) -> bool:
         """Whether it writes to no cloud. A migration that begins is at work by itself."""
-        return self is not OperationKind.FINALIZE
+        return self is not OperationKind.FINALIZE and not self.long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +68,8 @@ class OperationRecord:
     """An operation as it is now.
 
     ``progress`` tells what was read: by cloud, by type, how many. ``attempts`` counts the processes that
-    have begun it. ``cloud``, ``plan_id`` and ``migration_id`` are what it is about and has made. ``left`` is
-    what of it could not be done, in words. ``error`` is the error tree's JSON.
+    have begun it. ``cloud``, ``plan_id``, ``migration_id`` and ``wave_id`` are what it is about and has made.
+    ``left`` is what of it could not be done, in words. ``error`` is the error tree's JSON.
     """
 
     id: str
@@ -75,6 +86,7 @@ class OperationRecord:
     cloud: str | None
     plan_id: str | None
     migration_id: str | None
+    wave_id: str | None
     left: tuple[str, ...]
     error: Mapping[str, Any] | None
 
@@ -98,6 +110,7 @@ class Operations:
         asked_by: str,
         cloud: str | None = None,
         migration_id: str | None = None,
+        wave_id: str | None = None,
         key: RequestKey | None = None,
     ) -> OperationRecord:
         """A new one, WAITING; or the one that the same request has made before.
@@ -105,12 +118,13 @@ class Operations:
         :param asked: what is wanted, as JSON without secrets.
         :param cloud: the cloud to read. While it is about to be read nobody else need ask for that.
         :param migration_id: the migration that it is about.
+        :param wave_id: the wave that it is about. There is one at a time.
         :raises KeyReused: another request with the same key has made one.
         """
         with Session(self._database.writer) as session, session.begin():
             now = datetime.now(UTC)
             _forget(session, now)
-            known = _same(session, kind, cloud) if key is None else _of_key(session, key)
+            known = _same(session, kind, cloud, wave_id) if key is None else _of_key(session, key)
             if known is not None:
                 return _record(known)
             row = OperationRow(
@@ -122,6 +136,7 @@ class Operations:
                 created_at=now,
                 cloud=cloud,
                 migration_id=migration_id,
+                wave_id=wave_id,
                 request_key=key.key if key else None,
                 request_digest=key.digest if key else None,
             )
@@ -242,6 +257,7 @@ class Operations:
         progress: Mapping[str, Mapping[str, int]],
         plan_id: str | None = None,
         migration_id: str | None = None,
+        wave_id: str | None = None,
         found: Any = None,
         left: Sequence[str] = (),
         error: Mapping[str, Any] | None = None,
@@ -256,7 +272,7 @@ class Operations:
             row.state = _S.DONE if error is None else _S.FAILED
             row.ended_at = datetime.now(UTC)
             row.progress = _plain(progress)
-            row.plan_id, row.migration_id = plan_id, migration_id
+            row.plan_id, row.migration_id, row.wave_id = plan_id, migration_id, wave_id
             row.found, row.left = found, list(left)
             row.error = None if error is None else dict(error)
             let_go(row)
@@ -267,6 +283,7 @@ class Operations:
                 who=row.asked_by,
                 cloud=row.cloud or "",
                 plan=plan_id or "",
+                wave=wave_id or "",
                 left=row.left,
                 error=row.error,
             )
@@ -301,14 +318,17 @@ def _of_key(session: Session, key: RequestKey) -> OperationRow | None:
     return row
 
 
-def _same(session: Session, kind: OperationKind, cloud: str | None) -> OperationRow | None:
-    """The one that is about to read the same cloud."""
-    if cloud is None:
-        return None
-    query = sa.select(OperationRow).where(
-        OperationRow.kind == kind, OperationRow.cloud == cloud, OperationRow.state.in_(_OPEN)
-    )
-    return session.scalars(query.order_by(OperationRow.created_at)).first()
+def _same(
+    session: Session, kind: OperationKind, cloud: str | None, wave_id: str | None
+) -> OperationRow | None:
+    """The one that is about to read the same cloud, or is at work on the same wave."""
+    query = sa.select(OperationRow).where(OperationRow.state.in_(_OPEN)).order_by(OperationRow.created_at)
+    if wave_id is not None:
+        session.get_one(WaveRow, wave_id, with_for_update=True)  # two cannot pass here at once
+        return session.scalars(query.where(OperationRow.wave_id == wave_id)).first()
+    if kind is OperationKind.REFRESH:
+        return session.scalars(query.where(OperationRow.kind == kind, OperationRow.cloud == cloud)).first()
+    return None
 
 
 def _forget(session: Session, now: datetime) -> None:
@@ -338,6 +358,7 @@ def _record(row: OperationRow) -> OperationRecord:
         cloud=row.cloud,
         plan_id=row.plan_id,
         migration_id=row.migration_id,
+        wave_id=row.wave_id,
         left=tuple(row.left or ()),
         error=row.error,
     )

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from pumphouse.errors import MigrationBusy
 from pumphouse.store.database import Database, retried
 from pumphouse.store.models import WaveRow
-from pumphouse.store.names import find_id, new_id
+from pumphouse.store.names import find_id, following, new_id
 from pumphouse.store.owner import Owner
 from pumphouse.store.taking import give, let_go, living_owner, owner_of, require_epoch
 
@@ -79,6 +79,8 @@ class WaveRecord:
     servers_at_once: int | None
     stop_at: float | None
     groups: tuple[Group, ...]
+    pausing: bool
+    """Whether somebody has asked for a pause."""
     reason: str
     created_at: datetime
     ended_at: datetime | None
@@ -134,10 +136,12 @@ class Waves:
             return _record(_find(session, id))
 
     @retried
-    def list(self, *, limit: int | None = None) -> tuple[WaveRecord, ...]:
-        """Waves, newest first."""
+    def list(self, *, limit: int | None = None, marker: str | None = None) -> tuple[WaveRecord, ...]:
+        """Waves, newest first; those that come after the one whose id is ``marker``."""
         query = sa.select(WaveRow).order_by(WaveRow.created_at.desc(), WaveRow.id).limit(limit)
         with Session(self._database.reader) as session:
+            if marker is not None:
+                query = query.where(following(WaveRow, _find(session, marker)))
             return tuple(map(_record, session.scalars(query)))
 
     @retried
@@ -166,6 +170,15 @@ class Waves:
             row = _locked(session, id)
             if row.epoch == epoch:
                 let_go(row)
+                row.pausing = False
+
+    @retried
+    def pause(self, id: str) -> WaveRecord:
+        """Ask whoever is at it, or will be, to pause."""
+        with Session(self._database.writer) as session, session.begin():
+            row = _locked(session, _find(session, id).id)
+            row.pausing = True
+            return _record(row)
 
     @retried
     def change(self, id: str, *, state: WaveState, reason: str = "", epoch: int | None = None) -> WaveRecord:
@@ -188,12 +201,14 @@ class Waves:
 
     @retried
     def allow(self, id: str, waiting: Callable[[Group], str]) -> None:
-        """Give the word to the group for which it waits, if there is one.
+        """Give the word to the group for which it waits, if there is one, and forget a pause nobody heard.
 
         :param waiting: the reason of a wave that waits for a group.
         """
         with Session(self._database.writer) as session, session.begin():
             row = _locked(session, _find(session, id).id)
+            if living_owner(row, datetime.now(UTC)) is None:
+                row.pausing = False
             for number, group in enumerate(_record(row).groups):
                 if row.state == WaveState.PAUSED and row.reason == waiting(group):
                     _set_group(row, number, {"allowed": True})
@@ -226,6 +241,7 @@ def _record(row: WaveRow) -> WaveRecord:
         servers_at_once=row.servers_at_once,
         stop_at=row.stop_at,
         groups=tuple(map(Group.of, row.groups)),
+        pausing=row.pausing,
         reason=row.reason,
         created_at=row.created_at,
         ended_at=row.ended_at,

@@ -44,6 +44,11 @@ RULES: Final[Mapping[str, tuple[Role, str]]] = MappingProxyType(
         "migrations:verify": (Role.OPERATOR, "Compare both clouds again."),
         "migrations:finalizable": (Role.OPERATOR, "See what a migration has left that could be removed."),
         "migrations:finalize": (Role.ADMIN, "Remove for good what a migration has left."),
+        "waves:read": (Role.READER, "Show waves."),
+        "waves:create": (Role.OPERATOR, "Plan the groups of a wave."),
+        "waves:resume": (Role.OPERATOR, "Begin a wave or go on with it, and let a group begin."),
+        "waves:pause": (Role.OPERATOR, "Pause a wave."),
+        "waves:rollback": (Role.OPERATOR, "Take back all groups of a wave."),
         "metrics:read": (Role.READER, "Read the metrics."),
     }
 )

@@ -22,6 +22,9 @@ TITLES: Final = {
     OperationKind.MIGRATE: "Beginning a migration",
     OperationKind.FINALIZABLE: "Looking for what could be removed for good",
     OperationKind.FINALIZE: "Removing for good",
+    OperationKind.PLAN_WAVE: "Planning a wave",
+    OperationKind.RUN_WAVE: "Carrying out a wave",
+    OperationKind.ROLLBACK_WAVE: "Taking back a wave",
 }
 NOT_DONE: Final = {
     OperationKind.REFRESH: "The cloud was not read.",
@@ -29,6 +32,9 @@ NOT_DONE: Final = {
     OperationKind.MIGRATE: "No migration has begun.",
     OperationKind.FINALIZABLE: "It could not be seen.",
     OperationKind.FINALIZE: "It could not be removed.",
+    OperationKind.PLAN_WAVE: "No wave was planned.",
+    OperationKind.RUN_WAVE: "The wave could not be carried out.",
+    OperationKind.ROLLBACK_WAVE: "The wave could not be taken back.",
 }
 """What is said first of one that has failed."""
 _SHOWN_FOR: Final = timedelta(hours=12)

@@ -42,6 +42,7 @@ class Operation(Document):
     cloud: str | None = Field(description="The cloud that is read; null for what concerns two.")
     plan_id: str | None = Field(description="The plan that was made, or is carried out.")
     migration_id: str | None = Field(description="The migration that has begun, or that it is about.")
+    wave_id: str | None = Field(description="The wave that was planned, or that it is about.")
     left: list[str] = Field(description="What of it could not be done, in words.")
     error: Problem | None = Field(description="Why it has FAILED. Mend that, and ask again.")
 
@@ -61,6 +62,7 @@ class Operation(Document):
             cloud=record.cloud,
             plan_id=record.plan_id,
             migration_id=record.migration_id,
+            wave_id=record.wave_id,
             left=list(record.left),
             error=problem_of_dict(record.error) if record.error is not None else None,
         )

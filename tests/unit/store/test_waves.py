@@ -42,6 +42,18 @@ def test_a_wave_is_one_living_processs(store, wave, owner) -> None:
     assert store.waves.take(wave.id, ME).epoch == taken.epoch + 1
 
 
+def test_a_pause_is_kept_until_it_is_heard_or_somebody_goes_on(store, wave) -> None:
+    taken = store.waves.take(wave.id, ME)
+    store.waves.pause(wave.id)
+    store.waves.allow(wave.id, lambda _group: "")
+    assert store.waves.get(wave.id).pausing
+    store.waves.release(wave.id, taken.epoch)
+    assert not store.waves.get(wave.id).pausing
+    assert store.waves.pause(wave.id).pausing
+    store.waves.allow(wave.id, lambda _group: "")
+    assert not store.waves.get(wave.id).pausing
+
+
 def test_who_has_lost_a_wave_can_write_nothing_of_it(store, wave) -> None:
     old = store.waves.take(wave.id, ELSEWHERE).epoch
     silent(store, WaveRow)
