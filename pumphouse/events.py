@@ -118,9 +118,9 @@ class RequestFailed(Event):
 class OperationEnded(Event):
     """What somebody asked for over the API is done, or with an error it has failed.
 
-    ``asked`` is what: its kind. ``who`` is the user who asked, ``cloud`` the one that was read, ``plan`` the
-    plan that was made, ``wave`` the one that was planned or carried out. ``migration`` is the one that has
-    begun, or that it was about, and else empty.
+    ``asked`` is what: its kind. ``who`` is the user who asked, ``cloud`` the one that it was about, ``plan``
+    the plan that was made, ``wave`` the one that was planned or carried out, ``evacuation`` the one that was
+    carried out. ``migration`` is the one that has begun, or that it was about, and else empty.
     ``left`` is what of it could not be done, in words.
     """
 
@@ -131,6 +131,7 @@ class OperationEnded(Event):
     cloud: str = ""
     plan: str = ""
     wave: str = ""
+    evacuation: str = ""
     left: Sequence[str] = ()
     error: Mapping[str, Any] | None = None
 

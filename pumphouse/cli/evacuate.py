@@ -49,21 +49,20 @@ class Evacuate(Lister):
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Show, ask, move, show; the exit status."""
+        from pumphouse.service.moves import require_movable
+
         if not parsed_args.yes and not sys.stdin.isatty():
             raise UsageError(
                 "standard input is no terminal, so nobody can be asked", next_step="Evacuate with --yes."
             )
         with self.app.service() as service:
             self.moves = service.plan_evacuation(parsed_args.cloud, parsed_args.host)
-            stuck = [one for one in self.moves if one.state == "STAYS"]
-            if stuck and not parsed_args.partly:
-                super().run(parsed_args)
-                first = f"{stuck[0].name}: {stuck[0].why}"
-                raise PlanBlocked(
-                    f"{counted(len(stuck), 'server')} cannot be moved, such as {first}",
-                    cloud=parsed_args.cloud,
-                    next_step="Do that first, or move the others with --partly.",
-                )
+            if not parsed_args.partly:
+                try:
+                    require_movable(self.moves, cloud=parsed_args.cloud)
+                except PlanBlocked:
+                    super().run(parsed_args)
+                    raise
             if not parsed_args.yes:
                 super().run(parsed_args)
                 if not self._confirmed(parsed_args.host):

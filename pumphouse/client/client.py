@@ -17,6 +17,14 @@ from pumphouse.api.v1.clouds import (
 )
 from pumphouse.api.v1.events import Event, EventPage
 from pumphouse.api.v1.finalizing import Listing
+from pumphouse.api.v1.hosts import (
+    Evacuation,
+    EvacuationPage,
+    Host,
+    HostList,
+    MoveDocument,
+    MoveList,
+)
 from pumphouse.api.v1.migrations import (
     Migration,
     MigrationDetail,
@@ -299,6 +307,47 @@ class Client:
         """
         body = {"action": action, "replan": replan, "skip_failed": skip_failed}
         return self._transport.post(Wave, f"/waves/{wave_id}/actions", body)
+
+    # -- hypervisors
+
+    def hosts(self, cloud: str) -> list[Host]:
+        """The hypervisors of a cloud, which is asked now."""
+        return self._transport.get(HostList, f"/clouds/{cloud}/hosts").hosts
+
+    def moves(self, cloud: str, host: str) -> list[MoveDocument]:
+        """What would be done with each server of a hypervisor to empty it."""
+        return self._transport.get(MoveList, f"/clouds/{cloud}/hosts/{host}/moves").moves
+
+    def evacuate(
+        self,
+        cloud: str,
+        host: str,
+        *,
+        at_once: int | None = None,
+        partly: bool = False,
+        key: str | None = None,
+    ) -> Evacuation:
+        """Empty a hypervisor inside its cloud. Waits until that has ended: see the state.
+
+        :param at_once: how many servers move at the same time.
+        :param partly: move what can be moved, though some servers cannot.
+        """
+        body = {"partly": partly} | ({"at_once": at_once} if at_once else {})
+        done = self._done(f"/clouds/{cloud}/hosts/{host}/evacuate", body, key)
+        return self.evacuation(str(done.evacuation_id))
+
+    def evacuations(self, *, cloud: str | None = None) -> Iterator[Evacuation]:
+        """The evacuations, newest first."""
+        for page in self._transport.pages(EvacuationPage, "/evacuations", limit=_PAGE, cloud=cloud):
+            yield from page.evacuations
+
+    def evacuation(self, evacuation_id: str) -> Evacuation:
+        """An evacuation as it is now."""
+        return self._transport.get(Evacuation, f"/evacuations/{evacuation_id}")
+
+    def stop_evacuation(self, evacuation_id: str) -> Evacuation:
+        """Have no further server moved: what is under way ends. Returns at once."""
+        return self._transport.post(Evacuation, f"/evacuations/{evacuation_id}/stop", {})
 
     # -- what was asked for
 

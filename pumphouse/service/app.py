@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pumphouse.report.model import Report
     from pumphouse.service.feed import Feed
     from pumphouse.service.finalizable import Candidate, Part
+    from pumphouse.service.hosts import Host
     from pumphouse.service.kept import Kept
     from pumphouse.service.migrating import Migrating
     from pumphouse.service.moved import History, Moved
@@ -529,18 +530,42 @@ class Pumphouse:
         at_once: int,
         listener: Callable[[str], None],
         stop: threading.Event | None = None,
+        let_go: threading.Event | None = None,
+        begun: Callable[[str], None] = lambda _id: None,
     ) -> EvacuationRecord:
         """Empty a hypervisor inside its cloud; how that ended. Its compute service is disabled first.
 
         :param at_once: how many servers move at the same time.
         :param listener: told in lines what becomes of each.
         :param stop: once it is set no further server is moved.
+        :param let_go: once it is set the rest is left to another process, and LetGo raised.
+        :param begun: told the evacuation's id once it is in the store.
         :raises pumphouse.errors.MigrationBusy: another process is at it.
         """
         from pumphouse.service.evacuating import Evacuating
 
-        work = Evacuating(self, cloud, host, at_once=at_once, listener=listener, stop=stop)
-        return work.run()
+        work = Evacuating(self, cloud, host, at_once=at_once, listener=listener, stop=stop, let_go=let_go)
+        return work.run(begun)
+
+    def hosts(self, cloud: str) -> Sequence[Host]:
+        """The hypervisors of a cloud, and how their compute services stand now."""
+        from pumphouse.service.hosts import list_hosts
+
+        return list_hosts(self.clouds.open(cloud))
+
+    def evacuations(
+        self, *, cloud: str | None = None, limit: int = 50, marker: str | None = None
+    ) -> list[EvacuationRecord]:
+        """Evacuations, newest first; those that come after the one whose id is ``marker``."""
+        return list(self.store.evacuations.list(cloud=cloud, limit=limit, marker=marker))
+
+    def evacuation(self, evacuation_id: str) -> EvacuationRecord:
+        """One evacuation. Raises UnknownMigration or AmbiguousName."""
+        return self.store.evacuations.get(evacuation_id)
+
+    def stop_evacuation(self, evacuation_id: str) -> EvacuationRecord:
+        """Have no further server moved: what is under way ends. Raises WrongState for one that has ended."""
+        return self.store.evacuations.stop(evacuation_id)
 
     def feed(self, form: Callable[[EventRecord], bytes]) -> Feed:
         """All events as they come, for any number of followers. Close it before this.

@@ -22,6 +22,7 @@ from pumphouse.engine.control import Control
 from pumphouse.engine.heart import Heart
 from pumphouse.model import Ref
 from pumphouse.moving.server import Quiesce
+from pumphouse.service.hosts import SERVICES_UP_TO, Host, list_hosts
 from pumphouse.service.moves import OPEN, UNDER_WAY, Move, MoveState, Way, flavor_of, passing, plan_of
 from pumphouse.store.evacuations import EvacuationRecord, EvacuationState
 from pumphouse.store.owner import Owner
@@ -30,12 +31,14 @@ if TYPE_CHECKING:
     from pumphouse.service.app import Pumphouse
 
 UP_TO = "2.96"
-_SERVICES_UP_TO = "2.53"
-"""Since then a service is named by an id, and says why it is disabled."""
 AT_ONCE = 4
 """How many servers move at the same time, unless the operator says otherwise."""
 Listener = Callable[[str], None]
 """Told, in a line, what has become of a server."""
+
+
+class LetGo(Exception):
+    """This process ends in the middle: another one goes on from what the store says."""
 
 
 class Evacuating:
@@ -43,6 +46,7 @@ class Evacuating:
 
     :param at_once: how many servers move at the same time.
     :param stop: once it is set no further server is moved.
+    :param let_go: once it is set the rest is left to another process.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Evacuating:
         at_once: int = AT_ONCE,
         listener: Listener = lambda _text: None,
         stop: threading.Event | None = None,
+        let_go: threading.Event | None = None,
     ) -> None:
         self._app = app
         self._cloud: Cloud = app.clouds.open(cloud)
@@ -61,6 +66,7 @@ class Evacuating:
         self._at_once = at_once
         self._tell = listener
         self._stop = stop or threading.Event()
+        self._let_go = let_go or threading.Event()
         self._moves: dict[str, Move] = {}
         self._begun: dict[str, float] = {}
         self._since: dict[str, float] = {}
@@ -76,7 +82,7 @@ class Evacuating:
         :raises pumphouse.errors.UnknownResource: there is no such host.
         :raises pumphouse.errors.PlanBlocked: no other host could take a server, or this one is down.
         """
-        self._service()
+        self._own_host()
         last = self._store.last(self._cloud.name, self._host)
         known = last.servers if last else {}
         here = self._here()
@@ -84,30 +90,24 @@ class Evacuating:
         found = [self._plan_of(body) for id, body in here.items() if id not in {one.id for one in open_moves}]
         return sorted([*open_moves, *found], key=lambda one: (one.name, one.id))
 
-    def _service(self) -> Mapping[str, Any]:
-        """The host's compute service."""
-        services = self._cloud.list(
-            Service.COMPUTE,
-            "/os-services",
-            "services",
-            params={"binary": "nova-compute"},
-            up_to=_SERVICES_UP_TO,
-        )
-        own = next((one for one in services if one["host"] == self._host), None)
+    def _own_host(self) -> Host:
+        """The host as it is."""
+        hosts = list_hosts(self._cloud)
+        own = next((one for one in hosts if one.name == self._host), None)
         if own is None:
-            known = ", ".join(sorted(str(one["host"]) for one in services))
+            known = ", ".join(one.name for one in hosts)
             raise errors.UnknownResource(
                 f"there is no compute host {self._host!r}",
                 cloud=self._cloud.name,
                 next_step=f"There are: {known}.",
             )
-        if own["state"] != "up":
+        if not own.up:
             raise errors.PlanBlocked(
-                f"the compute service of host {self._host!r} is {own['state']}, so no server can leave it",
+                f"the compute service of host {self._host!r} is down, so no server can leave it",
                 cloud=self._cloud.name,
                 next_step="Bring it up. Nova's own evacuate rebuilds the servers of a host that is lost.",
             )
-        if not any(one["state"] == "up" and one["status"] == "enabled" for one in services if one is not own):
+        if not any(one.up and one.enabled for one in hosts if one is not own):
             raise errors.PlanBlocked(
                 "no other compute host is up and enabled, so no server has a place to go",
                 cloud=self._cloud.name,
@@ -136,31 +136,35 @@ class Evacuating:
 
     # -- doing
 
-    def run(self) -> EvacuationRecord:
+    def run(self, begun: Callable[[str], None] = lambda _id: None) -> EvacuationRecord:
         """Empty the host. What an earlier process had begun is gone on with.
 
+        :param begun: told the id once it is in the store.
         :raises pumphouse.errors.MigrationBusy: another process is at it.
         :raises pumphouse.errors.CloudError: the cloud cannot be asked any longer.
+        :raises LetGo: as asked.
         """
-        service = self._service()
+        own = self._own_host()
         record = self._store.begin(
             self._cloud.name,
             self._host,
             Owner.this_process(),
-            service=str(service["id"]),
-            disabled=service["status"] == "enabled",
+            service=own.service,
+            disabled=own.enabled,
             unfinished=OPEN,
         )
         self._moves = {
             id: Move.of(one) for id, one in record.servers.items() if one["state"] != MoveState.STAYS
         }
         try:
+            begun(record.id)
             if record.disabled:
                 self._switch(record, "disabled", f"pumphouse evacuates it ({record.id})")
             with Heart(self._store, record.id, record.epoch, Control(), what="evacuation"):
                 self._empty(record)
-        except errors.Fenced:
-            raise  # what follows is the other process's
+        except (LetGo, errors.Fenced):
+            self._store.release(record.id, record.epoch)  # what follows is another process's
+            raise
         except BaseException:
             self._give_back(record)
             raise
@@ -195,7 +199,7 @@ class Evacuating:
     def _switch(self, record: EvacuationRecord, status: str, reason: str = "") -> None:
         """Disable or enable the compute service."""
         body = {"status": status} | ({"disabled_reason": reason} if reason else {})
-        self._cloud.put(Service.COMPUTE, f"/os-services/{record.service}", body, up_to=_SERVICES_UP_TO)
+        self._cloud.put(Service.COMPUTE, f"/os-services/{record.service}", body, up_to=SERVICES_UP_TO)
         self._tell(f"The compute service of {self._host} is {status}.")
 
     def _empty(self, record: EvacuationRecord) -> None:
@@ -208,14 +212,17 @@ class Evacuating:
             self._look_again(here)
             for move in [one for one in self._moves.values() if one.state in UNDER_WAY]:
                 self._follow(move, here.get(move.id))
-            self._store.keep(record.id, self._kept(), epoch=record.epoch)
+            if self._store.keep(record.id, self._kept(), epoch=record.epoch).stopping:
+                self._stop.set()
+            if self._let_go.is_set():
+                raise LetGo
             self._begin_more(record, here)
             under_way = any(one.state in UNDER_WAY for one in self._moves.values())
             waiting = any(one.state is MoveState.WAITING for one in self._moves.values())
             if not under_way and (not waiting or self._stop.is_set()):
                 self._store.keep(record.id, self._kept(), epoch=record.epoch)
                 return
-            time.sleep(self._settings.poll_interval)
+            self._let_go.wait(self._settings.poll_interval)
 
     def _look_again(self, here: Mapping[str, Mapping[str, Any]]) -> None:
         """Take up what is new on the host, has come back, or can be moved by now."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from pumphouse import errors
+from pumphouse.text import counted
 
 _ADVICE = {
     "SUSPENDED": "resume it, or shelve it",
@@ -81,6 +84,17 @@ class Move:
         if self.state is MoveState.STAYS:
             return self.way is Way.NONE and body["status"] != self.was
         return self.state in {MoveState.MOVED, MoveState.GONE}
+
+
+def require_movable(moves: Iterable[Move], *, cloud: str) -> None:
+    """Raise PlanBlocked where some server cannot be moved."""
+    stuck = [one for one in moves if one.state is MoveState.STAYS]
+    if stuck:
+        raise errors.PlanBlocked(
+            f"{counted(len(stuck), 'server')} cannot be moved, such as {stuck[0].name}: {stuck[0].why}",
+            cloud=cloud,
+            next_step="Do that first, or move the others with --partly.",
+        )
 
 
 def plan_of(body: Mapping[str, Any], *, advice: str = "") -> Move:

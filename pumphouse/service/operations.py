@@ -16,9 +16,11 @@ from pumphouse.config import FloatingIPs
 from pumphouse.errors import BadOverride, MigrationBusy, StaleListing
 from pumphouse.model import DiskMode, Scope
 from pumphouse.plan import overrides
+from pumphouse.service.evacuating import AT_ONCE
 from pumphouse.service.finalizable import Candidate, Part
 from pumphouse.service.planning import distinct, require_allowed
 from pumphouse.service.wavefile import WaveFile
+from pumphouse.store.evacuations import require_free
 from pumphouse.store.migrations import RequestKey, require_finalizable
 from pumphouse.store.operations import OperationKind, OperationRecord
 from pumphouse.store.states import OperationState
@@ -234,6 +236,32 @@ class Operations:
         """Have all groups of a wave taken back. Raises MigrationBusy if something else is being done."""
         record = self._app.wave(wave_id)
         return self._for_wave(OperationKind.ROLLBACK_WAVE, record, {}, asked_by)
+
+    def evacuate(
+        self,
+        cloud: str,
+        host: str,
+        *,
+        at_once: int = AT_ONCE,
+        partly: bool = False,
+        asked_by: str = "",
+        key: RequestKey | None = None,
+    ) -> OperationRecord:
+        """Have a hypervisor emptied inside its cloud.
+
+        :param at_once: how many servers move at the same time.
+        :param partly: whether to move what can be moved, though some servers cannot.
+        :raises pumphouse.errors.UnknownCloud: there is no such cloud.
+        :raises pumphouse.errors.MigrationBusy: a living process is at it.
+        """
+        if (known := self._known(key)) is not None:
+            return known
+        self._app.clouds.require(cloud)
+        last = self._app.store.evacuations.last(cloud, host)
+        if last is not None:
+            require_free(last, datetime.now(UTC))
+        asked = {"host": host, "at_once": at_once, "partly": partly}
+        return self._make(OperationKind.EVACUATE, asked, asked_by, key, cloud=cloud)
 
     def of_wave(self, wave_id: str) -> OperationRecord | None:
         """What is being done with a wave, or is about to be."""

@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any, Final
 from pumphouse import errors
 from pumphouse.engine.control import Control
 from pumphouse.service import wavefile
+from pumphouse.service.evacuating import LetGo
 from pumphouse.service.finalizable import Candidate, Part
 from pumphouse.service.looking import Looker
+from pumphouse.service.moves import require_movable
 from pumphouse.service.operations import WantedMigration, WantedPlan
 from pumphouse.service.waves import Unattended
 from pumphouse.store.migrations import RequestKey
@@ -242,6 +244,8 @@ class Runner(Looker):
                 self._wave(work, partial(app.run_wave, **asked))
             case OperationKind.ROLLBACK_WAVE:
                 self._wave(work, app.rollback_wave)
+            case OperationKind.EVACUATE:
+                self._evacuate(work, asked["host"], at_once=asked["at_once"], partly=asked["partly"])
 
     def _plan(self, wanted: WantedPlan, progress: Progress) -> str:
         return self._app.plan(
@@ -258,6 +262,25 @@ class Runner(Looker):
         id = work.record.migration_id or ""
         work.left = self._app.finalize(id, wanted, progress=work.progress, stop=work.control.stop)
         work.go_on()
+
+    def _evacuate(self, work: _Work, host: str, *, at_once: int, partly: bool) -> None:
+        app, record = self._app, work.record
+        cloud = record.cloud or ""
+        if record.evacuation_id is None and not partly:
+            require_movable(app.plan_evacuation(cloud, host), cloud=cloud)
+        elif record.evacuation_id and app.evacuation(record.evacuation_id).state.ended:
+            return  # the process that has died had come to the end
+        try:
+            app.evacuate(
+                cloud,
+                host,
+                at_once=at_once,
+                listener=lambda text: LOG.info("operation %s: %s", record.id, text),
+                let_go=work.control.stop,
+                begun=lambda id: self._store.begun(record.id, self._owner, evacuation_id=id),
+            )
+        except LetGo:
+            raise _Stopped from None
 
     def _wave(self, work: _Work, do: Callable[..., WaveRecord]) -> None:
         id = work.record.wave_id or ""

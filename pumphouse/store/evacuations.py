@@ -11,12 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from pumphouse.errors import MigrationBusy
+from pumphouse.errors import MigrationBusy, WrongState
 from pumphouse.store.database import Database, retried
 from pumphouse.store.models import EvacuationRow
-from pumphouse.store.names import new_id
+from pumphouse.store.names import find_id, following, new_id
 from pumphouse.store.owner import Owner
-from pumphouse.store.taking import give, let_go, living_owner, require_epoch
+from pumphouse.store.taking import give, let_go, owner_of, require_epoch
 
 
 class EvacuationState(StrEnum):
@@ -30,10 +30,18 @@ class EvacuationState(StrEnum):
     STOPPED = "STOPPED"
     """As FAILED, because somebody asked for it."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens."""
+        return self is not EvacuationState.RUNNING
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvacuationRecord:
-    """One evacuation. ``disabled`` says that it disabled the compute service; ``servers`` is by their ids."""
+    """One evacuation. ``disabled`` says that it disabled the compute service; ``servers`` is by their ids.
+
+    ``stopping`` says that somebody has asked it to stop.
+    """
 
     id: str
     cloud: str
@@ -42,15 +50,22 @@ class EvacuationRecord:
     service: str
     disabled: bool
     servers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    stopping: bool
     reason: str
     created_at: datetime
     ended_at: datetime | None
+    owner: Owner | None
+    heartbeat_at: datetime | None
     epoch: int
     """What fences the process that has begun it from those before."""
 
+    def at_work(self, now: datetime) -> bool:
+        """Whether a living process is at it."""
+        return self.owner is not None and self.owner.alive(heartbeat_at=self.heartbeat_at, now=now)
+
 
 class Evacuations:
-    """Evacuations in the store."""
+    """Evacuations in the store. An id may be given as :func:`pumphouse.store.names.find_id` says."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -100,11 +115,8 @@ class Evacuations:
                     created_at=now,
                 )
                 session.add(row)
-            elif other := living_owner(row, now):
-                raise MigrationBusy(
-                    f"host {host!r} of {cloud} is being evacuated already: {other} is at it",
-                    next_step="Wait until that has ended.",
-                )
+            else:
+                require_free(_record(row), now)
             give(row, owner, now)
             session.flush()
             return _record(row)
@@ -116,10 +128,52 @@ class Evacuations:
             _own(session, id, epoch).heartbeat_at = datetime.now(UTC)
 
     @retried
-    def keep(self, id: str, servers: Mapping[str, Mapping[str, Any]], *, epoch: int) -> None:
+    def release(self, id: str, epoch: int) -> None:
+        """Let another process go on with it. Does nothing when one has it already."""
+        with Session(self._database.writer) as session, session.begin():
+            row = session.get_one(EvacuationRow, id, with_for_update=True)
+            if row.epoch == epoch:
+                let_go(row)
+
+    @retried
+    def stop(self, id: str) -> EvacuationRecord:
+        """Ask the process that is at it to stop, or the next one. Raises WrongState once it has ended."""
+        with Session(self._database.writer) as session, session.begin():
+            row = session.get_one(
+                EvacuationRow, _find(session, id).id, with_for_update=True, populate_existing=True
+            )
+            if row.state != EvacuationState.RUNNING:
+                raise WrongState(f"evacuation {row.id} is {row.state}", next_step="There is nothing to stop.")
+            row.stopping = True
+            return _record(row)
+
+    @retried
+    def get(self, id: str) -> EvacuationRecord:
+        """An evacuation. Raises UnknownMigration or AmbiguousName."""
+        with Session(self._database.reader) as session:
+            return _record(_find(session, id))
+
+    @retried
+    def list(
+        self, *, cloud: str | None = None, limit: int | None = None, marker: str | None = None
+    ) -> tuple[EvacuationRecord, ...]:
+        """Evacuations, newest first; those that come after the one whose id is ``marker``."""
+        newest = EvacuationRow.created_at.desc()
+        query = sa.select(EvacuationRow).order_by(newest, EvacuationRow.id).limit(limit)
+        if cloud is not None:
+            query = query.where(EvacuationRow.cloud == cloud)
+        with Session(self._database.reader) as session:
+            if marker is not None:
+                query = query.where(following(EvacuationRow, _find(session, marker)))
+            return tuple(map(_record, session.scalars(query)))
+
+    @retried
+    def keep(self, id: str, servers: Mapping[str, Mapping[str, Any]], *, epoch: int) -> EvacuationRecord:
         """Write how the servers stand. Raises Fenced."""
         with Session(self._database.writer) as session, session.begin():
-            _own(session, id, epoch).servers = {key: dict(one) for key, one in servers.items()}
+            row = _own(session, id, epoch)
+            row.servers = {key: dict(one) for key, one in servers.items()}
+            return _record(row)
 
     @retried
     def end(self, id: str, state: EvacuationState, *, epoch: int, reason: str = "") -> EvacuationRecord:
@@ -154,6 +208,21 @@ def _own(session: Session, id: str, epoch: int) -> EvacuationRow:
     return row
 
 
+def require_free(record: EvacuationRecord, now: datetime) -> None:
+    """Raise MigrationBusy while a living process is at it."""
+    if record.at_work(now):
+        raise MigrationBusy(
+            f"host {record.host!r} of {record.cloud} is being evacuated already: {record.owner} is at it",
+            next_step="Wait until that has ended.",
+        )
+
+
+def _find(session: Session, id: str) -> EvacuationRow:
+    newest = EvacuationRow.created_at.desc()
+    found = find_id(session, id, column=EvacuationRow.id, newest=newest, what="evacuation")
+    return session.get_one(EvacuationRow, found)
+
+
 def _record(row: EvacuationRow) -> EvacuationRecord:
     return EvacuationRecord(
         id=row.id,
@@ -163,8 +232,11 @@ def _record(row: EvacuationRow) -> EvacuationRecord:
         service=row.service,
         disabled=row.disabled,
         servers=row.servers,
+        stopping=row.stopping,
         reason=row.reason,
         created_at=row.created_at,
         ended_at=row.ended_at,
+        owner=owner_of(row),
+        heartbeat_at=row.heartbeat_at,
         epoch=row.epoch,
     )

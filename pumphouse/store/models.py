@@ -129,6 +129,7 @@ class OperationRow(Owned, Base):
     plan_id: Mapped[str | None] = mapped_column(text(32))
     migration_id: Mapped[str | None] = mapped_column(text(32))
     wave_id: Mapped[str | None] = mapped_column(text(32))
+    evacuation_id: Mapped[str | None] = mapped_column(text(32))
     found: Mapped[Packed | None] = mapped_column(deferred=True)
     left: Mapped[Small | None]
     error: Mapped[Small | None]
@@ -156,6 +157,7 @@ class EvacuationRow(Fenceable, Base):
     service: Mapped[str] = mapped_column(text(64))
     disabled: Mapped[bool]
     servers: Mapped[Small]
+    stopping: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     reason: Mapped[Long] = mapped_column(default="")
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from pumphouse.errors import AmbiguousName, UnknownMigration
-from pumphouse.store.models import MigrationRow, OperationRow, PlanRow, WaveRow
+from pumphouse.store.models import EvacuationRow, MigrationRow, OperationRow, PlanRow, WaveRow
 
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
 """Without those that look alike: 0 and o, 1, i and l."""
@@ -66,7 +66,7 @@ def find_id(
     )
 
 
-Listed = MigrationRow | OperationRow | PlanRow | WaveRow
+Listed = EvacuationRow | MigrationRow | OperationRow | PlanRow | WaveRow
 
 
 def following(table: type[Listed], marker: Listed) -> sa.ColumnElement[bool]:

@@ -51,11 +51,13 @@ class OperationKind(StrEnum):
     """Carry out what is left of a wave."""
     ROLLBACK_WAVE = "rollback_wave"
     """Take all groups of a wave back."""
+    EVACUATE = "evacuate"
+    """Empty a hypervisor inside its cloud."""
 
     @property
     def long(self) -> bool:
         """Whether it takes hours or days, and not minutes."""
-        return self in {OperationKind.RUN_WAVE, OperationKind.ROLLBACK_WAVE}
+        return self in {OperationKind.RUN_WAVE, OperationKind.ROLLBACK_WAVE, OperationKind.EVACUATE}
 
     @property
     def only_reads(self) -> bool:
@@ -68,8 +70,8 @@ class OperationRecord:
     """An operation as it is now.
 
     ``progress`` tells what was read: by cloud, by type, how many. ``attempts`` counts the processes that
-    have begun it. ``cloud``, ``plan_id``, ``migration_id`` and ``wave_id`` are what it is about and has made.
-    ``left`` is what of it could not be done, in words. ``error`` is the error tree's JSON.
+    have begun it. ``cloud`` and the other ids are what it is about and has made. ``left`` is what of it could
+    not be done, in words. ``error`` is the error tree's JSON.
     """
 
     id: str
@@ -87,6 +89,7 @@ class OperationRecord:
     plan_id: str | None
     migration_id: str | None
     wave_id: str | None
+    evacuation_id: str | None
     left: tuple[str, ...]
     error: Mapping[str, Any] | None
 
@@ -116,7 +119,7 @@ class Operations:
         """A new one, WAITING; or the one that the same request has made before.
 
         :param asked: what is wanted, as JSON without secrets.
-        :param cloud: the cloud to read. While it is about to be read nobody else need ask for that.
+        :param cloud: the cloud that it is about. While it is about to be read nobody else need ask for that.
         :param migration_id: the migration that it is about.
         :param wave_id: the wave that it is about. There is one at a time.
         :raises KeyReused: another request with the same key has made one.
@@ -241,6 +244,12 @@ class Operations:
             row.progress = _plain(progress)
 
     @retried
+    def begun(self, id: str, owner: Owner, *, evacuation_id: str) -> None:
+        """Write which evacuation it has begun, before its end. Raises Fenced."""
+        with Session(self._database.writer) as session, session.begin():
+            _own(session, id, owner).evacuation_id = evacuation_id
+
+    @retried
     def give_back(self, id: str, owner: Owner) -> None:
         """Let another process do it: this one ends. Raises Fenced."""
         with Session(self._database.writer) as session, session.begin():
@@ -284,6 +293,7 @@ class Operations:
                 cloud=row.cloud or "",
                 plan=plan_id or "",
                 wave=wave_id or "",
+                evacuation=row.evacuation_id or "",
                 left=row.left,
                 error=row.error,
             )
@@ -359,6 +369,7 @@ def _record(row: OperationRow) -> OperationRecord:
         plan_id=row.plan_id,
         migration_id=row.migration_id,
         wave_id=row.wave_id,
+        evacuation_id=row.evacuation_id,
         left=tuple(row.left or ()),
         error=row.error,
     )

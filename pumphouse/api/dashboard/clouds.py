@@ -16,6 +16,7 @@ from pumphouse.api.routes import service
 from pumphouse.api.v1.clouds import TenantQuery
 from pumphouse.service.moved import Moved
 from pumphouse.service.snapshots import Snapshot, Tenant
+from pumphouse.store.operations import OperationKind
 
 PER_PAGE: Final = 50
 SIDES: Final = ("source", "destination")
@@ -111,7 +112,8 @@ def show_check(cloud: str) -> Response:
 
 def _readings() -> Mapping[str, str]:
     """The operations that read clouds now, by the cloud's name."""
-    return {one.cloud: one.id for one in service().store.operations.open() if one.cloud is not None}
+    under_way = service().store.operations.open()
+    return {one.cloud: one.id for one in under_way if one.kind is OperationKind.REFRESH and one.cloud}
 
 
 def _chosen(side: str, names: Sequence[str]) -> str:

@@ -39,10 +39,11 @@ class Operation(Document):
         description="What was read so far: by cloud, how many resources of each type."
     )
     types: int = Field(description="How many types a cloud is read for.")
-    cloud: str | None = Field(description="The cloud that is read; null for what concerns two.")
+    cloud: str | None = Field(description="The cloud that it is about; null for what concerns two.")
     plan_id: str | None = Field(description="The plan that was made, or is carried out.")
     migration_id: str | None = Field(description="The migration that has begun, or that it is about.")
     wave_id: str | None = Field(description="The wave that was planned, or that it is about.")
+    evacuation_id: str | None = Field(description="The evacuation that has begun, told from then on.")
     left: list[str] = Field(description="What of it could not be done, in words.")
     error: Problem | None = Field(description="Why it has FAILED. Mend that, and ask again.")
 
@@ -63,6 +64,7 @@ class Operation(Document):
             plan_id=record.plan_id,
             migration_id=record.migration_id,
             wave_id=record.wave_id,
+            evacuation_id=record.evacuation_id,
             left=list(record.left),
             error=problem_of_dict(record.error) if record.error is not None else None,
         )

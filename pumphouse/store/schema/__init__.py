@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from pumphouse.errors import DatabaseError, SchemaError
 from pumphouse.store.database import retried
 
-HEAD = "0012"
+HEAD = "0013"
 """The newest revision, known here so that an up-to-date store opens without loading alembic."""
 VERSION_TABLE = "pumphouse_alembic_version"
 """Not alembic's default, which TaskFlow uses in the same database."""

@@ -117,8 +117,23 @@ def test_an_evacuation_is_one_living_processs_and_fences_those_before(store) -> 
     ):
         with pytest.raises(Fenced, match=f"another process has taken evacuation {first.id} over"):
             write()
-    store.evacuations.end(second.id, EvacuationState.FAILED, epoch=second.epoch)
+    store.evacuations.release(first.id, first.epoch)
+    assert store.evacuations.get(second.id).at_work(datetime.now(UTC))
+    store.evacuations.release(second.id, second.epoch)
+    third = begin(store, ME)
+    assert third.id == first.id
+    store.evacuations.end(third.id, EvacuationState.FAILED, epoch=third.epoch)
     assert begin(store, ME).id != first.id
+
+
+def test_an_evacuation_is_asked_to_stop_until_it_has_ended(store) -> None:
+    begun = begin(store, ME)
+    assert not store.evacuations.keep(begun.id, {}, epoch=begun.epoch).stopping
+    store.evacuations.stop(begun.id)
+    assert store.evacuations.keep(begun.id, {}, epoch=begun.epoch).stopping
+    store.evacuations.end(begun.id, EvacuationState.STOPPED, epoch=begun.epoch)
+    with pytest.raises(WrongState, match=f"evacuation {begun.id} is STOPPED"):
+        store.evacuations.stop(begun.id)
 
 
 def test_a_host_has_no_two_running_evacuations(store) -> None:
