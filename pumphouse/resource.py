@@ -227,6 +227,10 @@ class ResourceType(ABC):
         """The others that it belongs with, though it can move without them: the rest of its server group."""
         return ()
 
+    def used_by(self, resource: Resource) -> Iterable[Ref]:
+        """Those that have its data in use now."""
+        return ()
+
     def holders(self, resource: Resource) -> Iterable[Ref]:
         """Those that use it together, so that it moves with all of them or not at all; none for one."""
         return ()

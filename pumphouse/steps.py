@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 LEFT_AT = "left_at"
 """In the journal of what has moved: when the source's one was changed last, by the source's own clock."""
+USED_BY = "used_by"
+"""In the journal, next to that: what had the source's one in use while it was copied."""
 USE = "use"
 """The step, and the unit, of entries that say what other migrations made and this one relies on."""
 

@@ -22,7 +22,7 @@ from pumphouse.moving.managing import changes_hands, let_go, status_of, take
 from pumphouse.moving.root_disk import ROOT_OF, image_of_server, is_busy
 from pumphouse.moving.untouched import EXPORTING, forget_unseen, used_since, watched
 from pumphouse.resource import Want
-from pumphouse.steps import LEFT_AT, Create, Step, Verify, once
+from pumphouse.steps import LEFT_AT, USED_BY, Create, Step, Verify, once
 
 _BUSY = frozenset({"creating", "deleting", "uploading", "downloading"})
 """States of a snapshot or a volume that pass, and in which it cannot be removed."""
@@ -222,12 +222,13 @@ class CreateVolume(Create):
         return once(lambda: kind.create_from(cloud, want, image), lambda: kind.find(cloud, want))
 
     def _told(self) -> dict[str, Any]:
-        """How the source's volume was left by what this one is made of."""
+        """How the source's volume was left by what this one is made of, and who had it."""
         journal, ref = self.context.journal, self.item.ref
         for maker in (Snapshot, Export):
             for entry in journal.open_entries(ref, maker.name):
                 if LEFT_AT in entry.detail:
-                    return {LEFT_AT: entry.detail[LEFT_AT]}
+                    used_by = [str(one) for one in self.item.kind.used_by(self.item.resource)]
+                    return {LEFT_AT: entry.detail[LEFT_AT], USED_BY: used_by}
         return {}
 
     def _undo(self, entry: JournalEntry) -> None:

@@ -9,6 +9,7 @@ from functools import cached_property
 import networkx as nx
 
 from pumphouse.model import Action, Inventory, Ref, Resource, Scope
+from pumphouse.plan.copies import Copied
 from pumphouse.plan.overrides import Overrides
 from pumphouse.plan.sharing import HalfMade, is_shared, own_projects
 from pumphouse.registry import Registry
@@ -53,7 +54,8 @@ class Draft:
 
     An edge ``a -> b`` says that ``b`` needs ``a``. ``known`` is the id map of earlier migrations, and
     ``adopted`` what of it they used rather than made; ``half_made`` tells which migration has begun to make
-    something and not finished; ``leave_out`` says for a type why none of it is moved.
+    something and not finished; ``copied`` tells how earlier ones left what they copied; ``leave_out`` says
+    for a type why none of it is moved.
     """
 
     scope: Scope
@@ -64,6 +66,7 @@ class Draft:
     known: Mapping[Ref, str] = field(default_factory=dict)
     adopted: Collection[Ref] = ()
     half_made: Mapping[Ref, HalfMade] = field(default_factory=dict)
+    copied: Mapping[Ref, Copied] = field(default_factory=dict)
     leave_out: Mapping[str, str] = field(default_factory=dict)
     choices: Mapping[str, str] = field(default_factory=dict)
     """What the operator chooses for all resources for which the override file chooses nothing else."""

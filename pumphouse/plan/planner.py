@@ -9,6 +9,7 @@ import networkx as nx
 
 from pumphouse.garbage import kept_from_collecting
 from pumphouse.model import Action, Inventory, Ref, Scope
+from pumphouse.plan.copies import Copied
 from pumphouse.plan.document import Plan, PlannedResource
 from pumphouse.plan.draft import Draft, Node
 from pumphouse.plan.overrides import Overrides
@@ -31,6 +32,7 @@ def make_plan(
     known: Mapping[Ref, str] | None = None,
     adopted: Collection[Ref] = (),
     half_made: Mapping[Ref, HalfMade] | None = None,
+    copied: Mapping[Ref, Copied] | None = None,
     leave_out: Mapping[str, str] | None = None,
     choices: Mapping[str, str] | None = None,
     complete: Complete | None = None,
@@ -40,6 +42,7 @@ def make_plan(
     :param known: the id map of earlier migrations between these clouds.
     :param adopted: what of it was on the destination before: it is others', and not changed.
     :param half_made: what migrations have begun to make and not finished, and which ones.
+    :param copied: how the source's ones were left when earlier migrations copied them.
     :param leave_out: types of which nothing is moved, each with the reason.
     :param choices: what the operator chooses, by name, where the override file chooses nothing else.
     :param complete: asked once for each inventory that tells only a part of what is planned.
@@ -55,6 +58,7 @@ def make_plan(
         known=known or {},
         adopted=adopted,
         half_made=half_made or {},
+        copied=copied or {},
         leave_out=leave_out or {},
         choices=choices or {},
     )

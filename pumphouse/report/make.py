@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +11,7 @@ from pumphouse.compare import same
 from pumphouse.events import DataCarried, Event, Noted, StepChanged
 from pumphouse.fields import Field, Role
 from pumphouse.model import Action, Inventory, Ref, Resource
+from pumphouse.plan.copies import Copied, is_old
 from pumphouse.plan.document import Plan, PlannedResource
 from pumphouse.registry import Registry
 from pumphouse.report.model import FieldReport, Outcome, Report, ResourceReport
@@ -20,6 +21,7 @@ DOWN_FROM = "quiesce"
 """The step that brings a workload to rest on the source."""
 DOWN_UNTIL = frozenset({"verify", "health"})
 """The steps after which it is known to work on the destination; the last of them counts."""
+_USED = "it has been used or changed on the source since it was copied, so that its copy may be old"
 
 
 @dataclass(slots=True)
@@ -48,15 +50,19 @@ def make_report(
     destination: Inventory,
     ids: Mapping[Ref, str],
     registry: Registry,
+    copied: Mapping[Ref, Copied] | None = None,
     events: Iterable[Event] = (),
     left: Iterable[str] = (),
 ) -> Report:
     """Compare every resource of a plan with what the destination has. Pure.
 
     :param ids: the id map, with what was made and what was adopted.
+    :param copied: how the source's ones were left by copying: what was used since differs.
     :param events: those of the migration, for times and notes.
     """
     histories = _histories(events)
+    copied = copied or {}
+    moved = frozenset(one.ref for one in plan.doing(Action.CREATE))
     return Report(
         migration=migration,
         source=plan.source,
@@ -66,7 +72,9 @@ def make_report(
         resources=tuple(
             _left(one)
             if one.action is Action.SKIP
-            else _resource(one, registry[one.ref.type], source, destination, ids, histories)
+            else _resource(
+                one, registry[one.ref.type], source, destination, ids, histories, copied.get(one.ref), moved
+            )
             for one in plan.resources
             if one.action is not Action.BLOCKED
         ),
@@ -112,6 +120,8 @@ def _resource(
     destination: Inventory,
     ids: Mapping[Ref, str],
     histories: Mapping[Ref, History],
+    copied: Copied | None,
+    moved: Collection[Ref],
 ) -> ResourceReport:
     identity = ids.get(planned.ref) or planned.destination_id
     there = destination.get(planned.ref._replace(id=identity)) if identity else None
@@ -124,6 +134,8 @@ def _resource(
         if there is None
         else tuple(_fields(planned, kind, here, there, ids))
     )
+    if here and there and is_old(copied, here, there, kind, moves=moved.__contains__):
+        fields = (FieldReport(field="", outcome=Outcome.DIFFERS, reason=_USED), *fields)
     return ResourceReport(
         ref=planned.ref,
         name=planned.resource.name,

@@ -357,7 +357,7 @@ class Pumphouse:
         """Plan the scope of a prepared migration again, and do all that was left, as the same migration.
 
         :raises pumphouse.errors.WrongState: it was not prepared.
-        :raises pumphouse.errors.StalePlan: data that were copied have been used since.
+        :raises pumphouse.errors.PlanBlocked: something is blocked: data used since they were copied.
         """
         return self._migrating(migration_id, jobs, listener, control).cut_over(self._planning.again)
 

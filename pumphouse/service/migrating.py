@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pumphouse import errors
@@ -20,7 +20,8 @@ from pumphouse.engine.run import Run
 from pumphouse.engine.scheduler import Outcome
 from pumphouse.engine.workplace import OUTSIDE, Workplace
 from pumphouse.events import Event, Listener, MigrationChanged
-from pumphouse.model import Action, Side
+from pumphouse.model import Action, Ref, Side
+from pumphouse.plan.copies import Copied
 from pumphouse.plan.document import Plan
 from pumphouse.registry import Registry
 from pumphouse.report.make import make_report
@@ -30,7 +31,6 @@ from pumphouse.service.passwords import passwords
 from pumphouse.service.plans import load_plan, merge
 from pumphouse.service.preparing import WAITS, require_prepared
 from pumphouse.service.proving import Sides, read_sides
-from pumphouse.service.untouched import require_untouched
 from pumphouse.steps import USE, Create
 from pumphouse.store.migrations import MigrationRecord, Request, refuse_if_prepared
 from pumphouse.store.names import EARLIER_PLANS, PREPARE
@@ -156,7 +156,6 @@ class Migrating:
         """
         plan = plan_again(load_plan(self._store, self._record.plan_id))
         plan.require_unblocked()
-        self._require_untouched(plan)
         if self._control.stop.is_set():
             return self._not_begun(epoch)
         self._record = self._store.migrations.set_plan(
@@ -196,19 +195,6 @@ class Migrating:
             self._store.migrations.set_prepared(self._record.id, epoch=place.epoch)
             state, reason = MigrationState.PAUSED, WAITS
         return self._end(place, state, reason)
-
-    def _require_untouched(self, plan: Plan) -> None:
-        """Raise StalePlan if the new plan reuses a copy of this migration that may be old."""
-        record = self._record
-        # Until a prepared one is cut over nobody works on the destination: what is in use there is tried out.
-        anew = record.options.get(PREPARE)
-        require_untouched(
-            plan,
-            self._store.journal.open_entries(record.id, step=Create.name),
-            carried_out=cache(partial(load_plan, self._store)),
-            registry=self._app.registry,
-            destination=None if anew else self._app.clouds.open(plan.destination),
-        )
 
     def _forget_gone(self, place: Workplace) -> None:
         """Take out of the journal what an earlier plan made and somebody has removed since.
@@ -279,7 +265,8 @@ class Migrating:
             self._store.units.set_state(self._record.id, name, state, reason=why)
 
     def _prove(self, plan: Plan, source: Cloud, destination: Cloud, progress: reading.Progress) -> Report:
-        report = self.report_of(read_sides(self._app, plan, source, destination, progress))
+        sides = read_sides(self._app, plan, source, destination, progress)
+        report = self.report_of(sides, copied=self._store.journal.copied(plan.source, plan.destination))
         self._store.migrations.set_report(self._record.id, report.to_dict())
         return report
 
@@ -314,8 +301,11 @@ class Migrating:
         source, destination = clouds.open(plan.source), clouds.open(plan.destination)
         return read_sides(self._app, plan, source, destination, progress)
 
-    def report_of(self, sides: Sides) -> Report:
-        """The comparison of both sides; it is not kept."""
+    def report_of(self, sides: Sides, *, copied: Mapping[Ref, Copied] | None = None) -> Report:
+        """The comparison of both sides; it is not kept.
+
+        :param copied: compare also what is known of copies with how the source's ones are now.
+        """
         return make_report(
             self._record.id,
             sides.plan,
@@ -323,6 +313,7 @@ class Migrating:
             destination=sides.there,
             ids=sides.ids,
             registry=self._app.registry,
+            copied=copied or {},
             events=self._all_events(),
             left=[
                 f"{entry.ref} ({entry.side}, {entry.step}): {entry.detail.get('left', '')}"

@@ -94,6 +94,7 @@ class Planning:
             known={ref: record.destination_id for ref, record in known.items()},
             adopted={ref for ref, record in known.items() if not record.made},
             half_made=self._app.store.journal.half_made(source.name, destination.name),
+            copied=self._app.store.journal.copied(source.name, destination.name),
             leave_out=_LEFT_OUT if addresses is FloatingIPs.SKIP else {},
             choices={"disk_mode": disks},
             complete=reading.completing(source, destination, registry=registry),

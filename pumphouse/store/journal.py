@@ -14,11 +14,13 @@ from sqlalchemy.orm import Session
 
 from pumphouse.context import JournalEntry, JournalState
 from pumphouse.model import Ref, Side
+from pumphouse.plan.copies import Copied
 from pumphouse.plan.sharing import HalfMade
-from pumphouse.steps import USE, Create
+from pumphouse.steps import LEFT_AT, USE, USED_BY, Create
 from pumphouse.store.database import Database, retried
 from pumphouse.store.migrations import check_epoch, check_fence, is_running, locked_row
 from pumphouse.store.models import JournalRow, MigrationRow, UnitRow
+from pumphouse.store.names import PREPARE
 from pumphouse.store.states import MigrationState, UnitState
 
 _OPEN = (JournalState.INTENT, JournalState.MADE, JournalState.LEFT)
@@ -244,6 +246,41 @@ class JournalTable:
             return {
                 Ref(row.type, row.source_id): HalfMade(migration.id, is_running(migration, now))
                 for row, migration in session.execute(query)
+            }
+
+    @retried
+    def copied(self, source: str, destination: str) -> dict[Ref, Copied]:
+        """The newest copies of data that migrations between two clouds have made, by what they are of."""
+        query = (
+            sa.select(
+                JournalRow.type,
+                JournalRow.source_id,
+                JournalRow.made_id,
+                JournalRow.detail,
+                MigrationRow.options,
+            )
+            .join(MigrationRow, MigrationRow.id == JournalRow.migration)
+            .where(
+                MigrationRow.source == source,
+                MigrationRow.destination == destination,
+                JournalRow.step == Create.name,
+                JournalRow.state.in_(_OPEN),
+                JournalRow.made_id.is_not(None),
+                # Few have it, of all that was made.
+                sa.cast(JournalRow.detail, sa.String).contains(f'"{USED_BY}"'),
+            )
+            .order_by(JournalRow.id)
+        )
+        with Session(self._database.reader) as session:
+            return {
+                Ref(type_, id): Copied(
+                    made_id=made_id,
+                    left_at=str(detail[LEFT_AT] or ""),
+                    used_by=frozenset(map(Ref.parse, detail[USED_BY])),
+                    waits=bool(options.get(PREPARE)),
+                )
+                for type_, id, made_id, detail, options in session.execute(query)
+                if USED_BY in detail
             }
 
     @retried

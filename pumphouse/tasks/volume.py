@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -168,9 +168,13 @@ class Volume(RestType):
         """Nobody uses it meanwhile; but once it has changed hands, nobody can."""
         return managing.changes_hands(resource)
 
+    def used_by(self, resource: Resource) -> Sequence[Ref]:
+        """The servers that it is attached to."""
+        return [Ref("server", str(one["server"])) for one in resource.facts["attachments"]]
+
     def holders(self, resource: Resource) -> Iterable[Ref]:
         """The servers that share it."""
-        found = [Ref("server", str(one["server"])) for one in resource.facts["attachments"]]
+        found = self.used_by(resource)
         return found if len(found) > 1 else ()
 
     def is_part(self, resource: Resource) -> bool:

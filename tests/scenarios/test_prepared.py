@@ -94,7 +94,7 @@ def test_a_volume_that_was_used_since_stops_the_cutover_before_anything_rests(si
     (volume,) = [one for one in source.block_storage.volumes(all_projects=True) if one.name == "backup"]
     with site.source.transaction():
         site.source.table("volumes").update(volume.id, updated_at=site.source.now())
-    with pytest.raises(errors.StalePlan, match="used or changed since it was copied") as caught:
+    with pytest.raises(errors.PlanBlocked, match="used or changed since it was copied") as caught:
         site.app.cut_over(record.id)
     (copy,) = [one for one in there.block_storage.volumes(all_projects=True) if one.name == "backup"]
     assert copy.id in caught.value.next_step

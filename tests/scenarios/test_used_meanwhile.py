@@ -10,6 +10,7 @@ import pytest
 from pumphouse import errors
 from pumphouse.engine.control import Control
 from pumphouse.events import StepChanged, UnitChanged
+from pumphouse.model import Action, Ref, ScopeKind
 from pumphouse.service.finalizable import Part
 from pumphouse.store.states import MigrationState, UnitState
 from pumphouse.store.wishes import Wish
@@ -114,7 +115,7 @@ def test_a_prepared_one_is_not_run_again_and_keeps_what_it_knows(site):
         with pytest.raises(errors.WrongState, match="waits for its cutover") as caught:
             go_on(record.id)
         assert f"cutover {record.id}" in caught.value.next_step
-    with pytest.raises(errors.StalePlan, match="used or changed"):
+    with pytest.raises(errors.PlanBlocked, match="used or changed"):
         site.app.cut_over(record.id)
     assert site.app.migration(record.id).prepared
 
@@ -126,7 +127,7 @@ def test_what_was_copied_before_a_retry_of_the_preparation_is_watched_too(site):
     assert volume(site.destination)
     assert site.app.retry(record.id).prepared
     use(site)
-    with pytest.raises(errors.StalePlan, match="used or changed"):
+    with pytest.raises(errors.PlanBlocked, match="used or changed"):
         site.app.cut_over(record.id)
 
 
@@ -142,7 +143,7 @@ def test_a_volume_that_is_used_before_all_is_prepared_stops_the_cutover(site):
     record = prepare(site, listener=listener)
     assert done
     assert record.prepared
-    with pytest.raises(errors.StalePlan, match="used or changed"):
+    with pytest.raises(errors.PlanBlocked, match="used or changed"):
         site.app.cut_over(record.id)
 
 
@@ -151,7 +152,7 @@ def test_a_retry_takes_no_old_copy_for_new(site):
     record = site.migrate()
     assert record.state is MigrationState.PARTIAL
     use(site)
-    with pytest.raises(errors.StalePlan, match="used or changed") as caught:
+    with pytest.raises(errors.PlanBlocked, match="used or changed") as caught:
         site.app.retry(record.id)
     assert volume(site.destination)["id"] in caught.value.next_step
     assert site.app.migration(record.id).state is MigrationState.PARTIAL
@@ -208,3 +209,74 @@ def _stopped():
     control = Control()
     control.pause()
     return control
+
+
+def attach(connection, server, identity, cloud, name="backup"):
+    connection.compute.create_volume_attachment(server, volume=identity)
+    end = time.monotonic() + 30
+    while volume(cloud, name)["status"] != "in-use" and time.monotonic() < end:
+        time.sleep(0.05)
+
+
+def test_another_plan_takes_no_old_copy_for_new(site):
+    assert site.migrate().state is MigrationState.SUCCEEDED
+    assert site.plan().nothing_to_do
+    identity, copy = volume(site.source)["id"], volume(site.destination)["id"]
+    use(site)
+    plan = site.plan()
+    assert [one.ref.id for one in plan.doing(Action.BLOCKED)] == [identity]
+    with pytest.raises(errors.PlanBlocked, match="used or changed") as caught:
+        plan.require_unblocked()
+    assert copy in caught.value.next_step
+    remove_copy()
+    again = site.migrate()
+    assert (again.state, again.reason) == (MigrationState.SUCCEEDED, "")
+    assert has_arrived(site)
+    assert site.plan().nothing_to_do
+
+
+def test_a_plan_of_the_server_that_has_it_by_now_takes_no_old_copy(site):
+    site.destination.faults.add("server_error", path="web-2")
+    assert site.migrate().state is MigrationState.PARTIAL
+    source = openstack.connect(cloud="source")
+    server = source.compute.find_server("web-2", all_projects=True)
+    identity = volume(site.source)["id"]
+    attach(source, server, identity, site.source)
+    write(site, identity)
+    plan = site.plan(server.id, kind=ScopeKind.SERVER)
+    assert {identity, server.id} <= {one.ref.id for one in plan.doing(Action.BLOCKED)}
+    remove_copy()
+    record = site.app.start(site.plan(server.id, kind=ScopeKind.SERVER), check_fresh=False)
+    again = site.app.run(record.id)
+    assert (again.state, again.reason) == (MigrationState.SUCCEEDED, "")
+    assert has_arrived(site)
+
+
+def test_a_copy_that_is_in_use_by_now_is_what_counts_for_another_plan(site):
+    site.migrate()
+    use(site)
+    there = openstack.connect(cloud="destination")
+    server = there.compute.find_server("web-2", all_projects=True)
+    attach(there, server, volume(site.destination)["id"], site.destination)
+    assert site.plan().by_ref[Ref("volume", volume(site.source)["id"])].action is Action.REUSE
+
+
+def test_a_volume_that_is_used_after_its_unit_has_ended_is_not_called_moved(site):
+    done = []
+
+    def listener(event):
+        ended = isinstance(event, UnitChanged) and event.unit.startswith("volume:")
+        if ended and event.state == "SUCCEEDED" and not done:
+            done.append(True)
+            use(site)
+
+    record = site.migrate(listener=listener)
+    assert done
+    assert record.state is MigrationState.PARTIAL
+    assert "backup" in record.reason
+    with pytest.raises(errors.PlanBlocked, match="used or changed"):
+        site.app.retry(record.id)
+    remove_copy()
+    again = site.app.retry(record.id)
+    assert (again.state, again.reason) == (MigrationState.SUCCEEDED, "")
+    assert has_arrived(site)

@@ -21,6 +21,7 @@ from pumphouse.plan.transforms import (
     quota,
     refuse,
     select,
+    untouched,
 )
 
 Transform = Callable[[Draft], None]
@@ -38,6 +39,7 @@ GATHERING: tuple[Transform, ...] = (
 DECIDING: tuple[Transform, ...] = (
     refuse.apply,
     part.apply,
+    untouched.apply,
     clash.apply,
     degrade.apply,
     check.apply,
