@@ -33,14 +33,7 @@ if TYPE_CHECKING:
 _LOOK_EVERY = 5.0
 """Seconds between two looks at the clock."""
 _TO_GO_ON = frozenset({MigrationState.PLANNED, MigrationState.RUNNING, MigrationState.PAUSED})
-_FAILED_ENDS = frozenset(
-    {
-        MigrationState.PARTIAL,
-        MigrationState.FAILED,
-        MigrationState.CANCELLED,
-        MigrationState.ROLLED_BACK,
-    }
-)
+_FAILED_ENDS = frozenset({MigrationState.PARTIAL, MigrationState.FAILED, MigrationState.CANCELLED})
 _CAN_PAUSE = frozenset({MigrationState.RUNNING, MigrationState.ROLLING_BACK})
 _WAITS = "group {} waits for your word"
 _PAUSED = "it was paused"
@@ -248,6 +241,8 @@ class Waving:
         group, migration = record.groups[number], self._migration(record, number)
         if skip_failed and (group.failed if migration is None else migration.state in _FAILED_ENDS):
             return ""
+        if migration is not None and migration.state is MigrationState.ROLLED_BACK:
+            return ""  # somebody has decided so: it is left out
         if migration is None:
             begun = self._begin(record, number, wave.epoch, replan=replan)
             if isinstance(begun, str):
@@ -297,7 +292,7 @@ class Waving:
         )
 
     def _work(self, migration: MigrationRecord, stop_at: float | None) -> tuple[Plan, Work]:
-        """A migration's plan, and its run, resume or retry, which pauses when too many servers fail."""
+        """A migration's plan, and its run or retry, which pauses when too many servers fail."""
         plan = self._app.plan_of(migration.id)
         failed = set() if migration.state in _FAILED_ENDS else self._failed_units(migration)
 
@@ -308,7 +303,8 @@ class Waving:
             brake = _Brake(_Servers(plan, self._app.registry), failed, stop_at, control, listener)
             if migration.state in _FAILED_ENDS:
                 return self._app.retry(migration.id, jobs=jobs, listener=brake, control=control)
-            return self._app.resume(migration.id, jobs=jobs, listener=brake, control=control)
+            # Forwards alone: one that is being taken back is not for the wave to go on with.
+            return self._app.run(migration.id, jobs=jobs, listener=brake, control=control)
 
         return plan, work
 

@@ -109,3 +109,29 @@ def test_who_has_lost_a_wave_stops_its_migration_and_writes_no_more(site, wave):
     assert record.state is WaveState.RUNNING  # as the other process has it
     migration = site.app.migration(record.groups[0].migration_id)
     assert migration.state is MigrationState.PAUSED
+
+
+def test_a_group_that_somebody_takes_back_is_left_so(site, tmp_path):
+    path = tmp_path / "wave.yaml"
+    second = {"name": "b", "servers": ["web-2"], "start": "ask"}
+    path.write_text(json.dumps({"groups": [{"name": "a", "servers": ["web-1"]}, second]}))
+    silent, wave = Operator(), site.app.plan_wave(path)
+    silent.allows = lambda _group: False
+    first = site.app.run_wave(wave.id, silent).groups[0].migration_id
+    assert site.app.migration(first).state is MigrationState.SUCCEEDED
+    control = Control()
+    control.pause()
+    assert site.app.rollback(first, control=control).state is MigrationState.PAUSED
+    with pytest.raises(errors.WrongState, match="was being rolled back") as caught:
+        site.app.run_wave(wave.id, Operator())
+    assert f"migration resume {first}" in caught.value.next_step
+    assert site.app.migration(first).state is MigrationState.PAUSED
+    assert site.app.wave(wave.id).state is WaveState.PAUSED
+    assert site.app.resume(first).state is MigrationState.ROLLED_BACK
+    record = site.app.run_wave(wave.id, Operator())
+    assert (record.state, record.reason) == (
+        WaveState.PARTIAL,
+        f"group a is ROLLED_BACK (migration {first})",
+    )
+    with site.destination.transaction():
+        assert [row["name"] for row in site.destination.table("servers")] == ["web-2"]
