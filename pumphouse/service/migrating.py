@@ -163,10 +163,10 @@ class Migrating:
         )
         place = self._place(epoch)
         self._tell(place, self._record.state)
-        self._forget_gone(place)
         return self._carry_out(place)
 
     def _carry_out(self, place: Workplace) -> MigrationRecord:
+        self._forget_gone(place)  # here, for a resume does it where whoever planned again has died before
         place.adopt_ids()
         place.tell_uses()
         backend = open_persistence(self._store.engine, guard=self._store.guard())
@@ -202,9 +202,9 @@ class Migrating:
         The new plan, which has just looked, makes it again. What has its name by then is that, or another's.
         """
         making = {one.ref for one in place.plan.doing(Action.CREATE) if not one.shared}
-        for entry in self._store.journal.open_entries(self._record.id):
-            gone = entry.ref in making and entry.step == Create.name and entry.state is JournalState.MADE
-            if gone:
+        for entry in self._store.journal.open_entries(self._record.id, step=Create.name):
+            earlier = entry.plan != place.plan.id and entry.state is JournalState.MADE
+            if earlier and entry.ref in making:
                 place.context(entry.unit).journal.removed(entry)
 
     def _stuck(self, plan: Plan) -> list[str]:

@@ -12,6 +12,8 @@ from pumphouse.engine.control import Control
 from pumphouse.events import StepChanged, UnitChanged
 from pumphouse.model import Action, Ref, ScopeKind
 from pumphouse.service.finalizable import Part
+from pumphouse.service.migrating import Migrating
+from pumphouse.steps import Create
 from pumphouse.store.states import MigrationState, UnitState
 from pumphouse.store.wishes import Wish
 
@@ -186,6 +188,23 @@ def test_a_retry_after_the_servers_were_finalized_asks_nothing_of_their_volumes(
     assert site.app.finalize(record.id, going) == []
     assert volume(site.source, "db-data")["status"] == "available"
     assert site.app.retry(record.id).state is MigrationState.SUCCEEDED
+
+
+def test_what_was_removed_is_forgotten_though_the_retry_died_when_it_had_planned(site, monkeypatch):
+    site.destination.faults.add("server_error", path="web-1")
+    record, ref = site.migrate(), Ref("volume", volume(site.source)["id"])
+    remove_copy()
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Migrating, "_carry_out", die)
+        with pytest.raises(KeyboardInterrupt):
+            site.app.retry(record.id)
+    assert site.app.resume(record.id).state is MigrationState.SUCCEEDED
+    entries = site.app.store.journal.open_entries(record.id, ref=ref, step=Create.name)
+    assert [one.made_id for one in entries] == [volume(site.destination)["id"]]
 
 
 def test_one_that_is_prepared_anew_is_not_called_prepared_half_way(site):
