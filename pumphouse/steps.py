@@ -232,8 +232,10 @@ class Create(Step):
         try:
             return self._create(cloud, want)
         except errors.REFUSALS:
-            # Nothing was made. An undo that looked for it would find, and delete, somebody else's.
-            self.context.journal.removed(entry)
+            # Nothing was made. An undo that looked for it would find, and delete, somebody else's. But the
+            # request of an earlier attempt may be applied as yet: what it makes is told by its marker.
+            if not (entry.repeated and self.item.kind.marked):
+                self.context.journal.removed(entry)
             raise
 
     def _create(self, cloud: CloudAPI, want: Want) -> str:

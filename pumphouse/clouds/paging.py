@@ -36,10 +36,14 @@ _PAGED = {
             "/subnets",
         }
     ),
-    Service.VOLUME: frozenset({"/volumes", "/volumes/detail", "/snapshots", "/snapshots/detail"}),
+    Service.VOLUME: frozenset(
+        {"/volumes", "/volumes/detail", "/snapshots", "/snapshots/detail", "/manageable_volumes/detail"}
+    ),
 }
 # These take an offset and no marker.
-_BY_OFFSET = frozenset({"/os-server-groups"})
+_BY_OFFSET = frozenset({"/os-server-groups", "/manageable_volumes/detail"})
+# These are cut at what the service allows, and give no link: only an empty page is the end.
+_UNTIL_EMPTY = frozenset({"/manageable_volumes/detail"})
 
 
 def first_query(service: Service, path: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -59,6 +63,8 @@ def next_query(
         return {**query, **_parse(link)}
     items = data[key]
     limit = int(query.get("limit") or 0)
+    if path in _UNTIL_EMPTY and 0 < len(items) <= limit:
+        return {**query, "offset": int(query.get("offset") or 0) + len(items)}
     # More than asked for means that the limit was ignored, and that this is all.
     if not limit or len(items) != limit:
         return None

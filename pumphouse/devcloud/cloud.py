@@ -25,6 +25,7 @@ from pumphouse.devcloud.saved import Saved
 from pumphouse.devcloud.state import State, snapshot
 from pumphouse.devcloud.table import Table
 from pumphouse.devcloud.tokens import TokenStore
+from pumphouse.devcloud.volume_driver import VolumeDriver
 from pumphouse.devcloud.work import Work
 
 # Seconds that each kind of change takes, unless the cloud is told otherwise.
@@ -51,7 +52,8 @@ class DevCloud:
     ``timings`` overrides the seconds of :data:`TIMINGS` by kind; ``seed`` makes ids repeatable;
     ``microversions`` lowers a service's newest microversion (``{"compute": "2.60"}``) to play an older cloud;
     ``port`` 0 picks a free one. With ``image_urls`` Glance keeps images in a store that is open over HTTP,
-    and tells where. ``same_storage`` are the clouds whose volumes lie where this one's do. State lives in
+    and tells where. ``same_storage`` are the clouds whose volumes lie where this one's do, and
+    ``volume_driver`` is what it reaches them by. State lives in
     memory, bytes and the Keystone database below ``directory``.
     """
 
@@ -76,6 +78,7 @@ class DevCloud:
         self.region = region
         self.image_urls = image_urls
         self.same_storage: list[DevCloud] = []
+        self.volume_driver = VolumeDriver()
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.admin_password = admin_password

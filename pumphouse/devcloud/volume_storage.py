@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pumphouse.devcloud import blobs, volume_quotas
+from pumphouse.devcloud import blobs, paging, volume_quotas
 from pumphouse.devcloud.block_storage import check_metadata, view
 from pumphouse.devcloud.cloud import DevCloud
 from pumphouse.devcloud.dispatch import ApiRequest
@@ -44,14 +45,10 @@ class _Stored:
         """In GiB, a part of one counted whole."""
         return -(-self.path.stat().st_size // blobs.GIB) or 1
 
-    def shown(self, *, detail: bool) -> dict[str, Any]:
+    def shown(self, *, detail: bool, unsafe: str) -> dict[str, Any]:
         """As a listing has it."""
-        shown = {
-            "reference": {"source-name": self.name},
-            "size": self.size,
-            "safe_to_manage": self.id is None,
-        }
-        why = None if self.id is None else "already managed"
+        why = (unsafe or None) if self.id is None else "already managed"
+        shown = {"reference": {"source-name": self.name}, "size": self.size, "safe_to_manage": why is None}
         more = {"reason_not_safe": why, "cinder_id": self.id, "extra_info": None}
         return shown | (more if detail else {})
 
@@ -80,8 +77,18 @@ def list_pools(cloud: DevCloud, request: ApiRequest) -> dict[str, Any]:
 
 def _listing(cloud: DevCloud, request: ApiRequest, *, detail: bool) -> dict[str, Any]:
     _check_host(request.arg("host"))
+    driver = cloud.volume_driver
     found = sorted(_stored(cloud), key=lambda one: one.name)
-    return {"manageable-volumes": [one.shown(detail=detail) for one in found]}
+    begin, size = _offset_of(request), paging.limit_of(request, maximum=driver.page)
+    page = islice(found, begin, None if size is None else begin + size)
+    return {"manageable-volumes": [one.shown(detail=detail, unsafe=driver.unsafe) for one in page]}
+
+
+def _offset_of(request: ApiRequest) -> int:
+    text = request.arg("offset") or "0"
+    if not text.isdecimal():
+        raise bad_request("offset param must be a number, and not negative")
+    return int(text)
 
 
 def _check_host(host: str | None) -> None:
@@ -145,8 +152,9 @@ def _take(cloud: DevCloud, row: Row, name: str) -> None:
     """What cannot be had leaves the volume behind, in error."""
     if row["id"] not in cloud.table(VOLUMES):
         return
+    driver = cloud.volume_driver
     found = _find(cloud, name)
-    if found is None:
+    if found is None or driver.unsafe or driver.breaks:
         touch(cloud, VOLUMES, row, status="error_managing")
         return
     size = found.size
@@ -163,7 +171,8 @@ def unmanage(cloud: DevCloud, row: Row) -> None:
     def end() -> None:
         path = cloud.files.path(KIND, row["id"])
         if path.exists():
-            path.rename(cloud.files.path(UNMANAGED, f"{_PREFIX}{row['id']}"))
+            ending = "-unmanaged" if cloud.volume_driver.renames else ""
+            path.rename(cloud.files.path(UNMANAGED, f"{_PREFIX}{row['id']}{ending}"))
         cloud.table(VOLUMES).remove(row["id"])
 
     cloud.later("delete", end)

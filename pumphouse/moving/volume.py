@@ -18,7 +18,7 @@ from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.context import PENDING, Deferred, Item, JournalEntry
 from pumphouse.model import Action, Side
 from pumphouse.moving.carrier import CleanUp, Temporary, ToImage, Transfer, carrier_there, same_data
-from pumphouse.moving.managing import changes_hands, let_go, status_of, take
+from pumphouse.moving.managing import MANAGED, changes_hands, let_go, status_of, take
 from pumphouse.moving.root_disk import ROOT_OF, image_of_server, is_busy
 from pumphouse.moving.untouched import EXPORTING, forget_unseen, used_since, watched
 from pumphouse.resource import Want
@@ -222,7 +222,9 @@ class CreateVolume(Create):
         return once(lambda: kind.create_from(cloud, want, image), lambda: kind.find(cloud, want))
 
     def _told(self) -> dict[str, Any]:
-        """How the source's volume was left by what this one is made of, and who had it."""
+        """That it changes hands; or how the source's was left by what this is made of, and who had it."""
+        if changes_hands(self.item.resource):
+            return {MANAGED: True}
         journal, ref = self.context.journal, self.item.ref
         for maker in (Snapshot, Export):
             for entry in journal.open_entries(ref, maker.name):
@@ -232,14 +234,11 @@ class CreateVolume(Create):
         return {}
 
     def _undo(self, entry: JournalEntry) -> None:
-        """What has changed hands is never deleted."""
-        if not changes_hands(self.item.resource):
+        """What has changed hands is never deleted. The journal tells: a rule may name what was copied."""
+        if not entry.detail.get(MANAGED):
             super()._undo(entry)
             return
-        cloud = self._acting_still(entry)
-        made = entry.made_id or self._find_lost(cloud, entry)
-        if made:
-            let_go(self.context, self.item, cloud, made)
+        let_go(self, self._acting_still(entry), entry)
         self.context.ids.remove(self.item.ref)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pumphouse.compare import differences
 from pumphouse.context import JournalEntry, JournalState
+from pumphouse.errors import WrongState
 from pumphouse.model import Ref, Resource, Side
 from pumphouse.plan import overrides
 from pumphouse.plan.document import PlannedResource
@@ -104,9 +105,11 @@ def find_candidates(
     """All of these parts that is still there, with why some of it must stay. Reads both clouds.
 
     :param among: only these may go, and so what needs only these to go; None is all.
-    :raises pumphouse.errors.WrongState: the migration has not succeeded, wholly or in part.
+    :raises pumphouse.errors.WrongState: the migration has not succeeded, wholly or in part; or has left what
+        could not be taken back, which only a roll-back or a retry does.
     """
     require_finalizable(work.record.id, work.record.state)
+    _refuse_if_left(work)
     sides = work.sides(progress)
     report = work.report_of(sides)
     # What the newest run did to a resource counts.
@@ -123,6 +126,18 @@ def find_candidates(
         [_if_among(one, among) for one in volumes if one and Part.VOLUMES in parts],
         sides,
     )
+
+
+def _refuse_if_left(work: Migrating) -> None:
+    id = work.record.id
+    entries = work.store.journal.open_entries(id, temporary=False)
+    left = sorted({entry.ref for entry in entries if entry.state is JournalState.LEFT})
+    if left:
+        raise WrongState(
+            f"migration {id} has left what could not be taken back: {', '.join(map(str, left))}",
+            next_step=f"Take it back with: pumphouse migration rollback {id}; or try the failed units again, "
+            f"which takes it back first, with: pumphouse migration retry {id}",
+        )
 
 
 def _if_among(one: Candidate, among: Collection[Key] | None) -> Candidate:

@@ -12,7 +12,7 @@ from pumphouse import errors
 from pumphouse.cloud_api import CloudAPI, Service
 from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Inventory, Ref, Resource
-from pumphouse.moving import managing
+from pumphouse.moving import managing, storage
 from pumphouse.moving import volume as volume_data
 from pumphouse.moving.carrier import CARRIER
 from pumphouse.moving.root_disk import ROOT_OF
@@ -110,7 +110,7 @@ class Volume(RestType):
                 str(one["name"]): {"multiattach": _is_true(one.get("extra_specs", {}).get("multiattach"))}
                 for one in types
             },
-            "manages": cloud.supports(self.service, managing.SINCE),
+            "manages": cloud.supports(self.service, storage.SINCE),
             "zones": sorted(str(one["zoneName"]) for one in zones),
             "shares": cloud.supports(Service.COMPUTE, _SHARES),
         }
@@ -270,10 +270,13 @@ class Volume(RestType):
 
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
         """By marker, in the project in whose name ``cloud`` acts."""
+        return next(self.find_all(cloud, want), None)
+
+    def find_all(self, cloud: CloudAPI, want: Want) -> Iterator[str]:
+        """All with the marker: a service that was asked twice may have made two."""
         for body in cloud.each(self.service, self.list_path, self.items, up_to=self.up_to):
             if (body.get("metadata") or {}).get(MARKER) == want.marker:
-                return str(body["id"])
-        return None
+                yield str(body["id"])
 
     def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
         """Names by PUT, flags by actions, metadata as a whole."""

@@ -7,9 +7,12 @@ import json
 import pytest
 
 from pumphouse.devcloud.volume_storage import share_storage
+from pumphouse.errors import WrongState
 from pumphouse.events import Noted
 from pumphouse.model import Action
+from pumphouse.moving import managing
 from pumphouse.resource import Severity
+from pumphouse.service.finalizable import Part
 from pumphouse.store.states import MigrationState
 
 CHOSEN = ("backup", "notes")
@@ -116,12 +119,14 @@ def test_on_another_storage_the_source_keeps_it(site):
     assert site.states() == before
 
 
-@pytest.mark.parametrize("fault", ["refused", "failed"])
+@pytest.mark.parametrize("fault", ["refused", "failed", "unseen"])
 def test_what_the_destination_cannot_take_is_given_back(shared, fault):
     before, data = states(shared), content(shared.source)
     id = start(shared)
     if fault == "refused":
         shared.destination.faults.add("status", kind=MANAGE, code=403)
+    elif fault == "failed":
+        shared.destination.volume_driver.breaks = True
     else:
         shared.destination.same_storage.clear()  # another storage, from when it looked on
         shared.destination.same_storage.append(_Vanishing(shared))
@@ -143,6 +148,74 @@ class _Vanishing:
 
     def all(self):
         return ((kind, id, path) for kind, id, path in self._site.source.files.all() if kind == "volumes")
+
+
+def test_what_was_copied_before_is_never_let_go_of(shared):
+    shared.migrate("lab")
+    there = volumes(shared.destination, "notes")
+    with shared.source.transaction():
+        (row,) = shared.source.table("volumes").find(name="notes")
+        shared.source.table("volumes").update(row["id"], {"description": "once more"})
+    plan = shared.plan("lab", overrides=RULE)
+    (one,) = [one for one in plan.resources if one.resource.name == "notes" and one.ref.type == "volume"]
+    assert one.action is Action.UPDATE
+    record = shared.app.run(shared.app.start(plan, check_fresh=False).id)
+    assert volumes(shared.destination, "notes")[0]["description"] == "once more"
+    assert shared.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    (now,) = volumes(shared.destination, "notes")
+    assert [{**row, "updated_at": now["updated_at"]} for row in there] == [now]
+
+
+@pytest.mark.parametrize("driver", [{"renames": True}, {"page": 1}], ids=str)
+def test_whatever_it_is_called_and_however_the_list_is_cut(shared, driver):
+    for cloud in (shared.source, shared.destination):
+        for name, value in driver.items():
+            setattr(cloud.volume_driver, name, value)
+    before, data = states(shared), content(shared.source, "notes")
+    record = shared.app.run(start(shared, "lab"))
+    assert (record.state, record.reason) == (MigrationState.SUCCEEDED, "")
+    assert content(shared.destination, "notes") == data
+    assert shared.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert states(shared) == before
+    assert content(shared.source, "notes") == data
+
+
+def test_what_the_destination_says_is_unsafe_stays_the_sources(shared):
+    shared.destination.volume_driver.unsafe = "in a pod"
+    record = shared.app.run(start(shared, "lab"))
+    assert record.state is MigrationState.PARTIAL
+    assert "cannot manage it: in a pod" in record.reason
+    assert not [write for write in shared.source.counts.writes if write["kind"] == UNMANAGE]
+
+
+def test_a_take_back_that_fails_is_tried_again_and_cannot_be_finalised_away(shared):
+    before, data = states(shared), content(shared.source, "notes")
+    shared.source.volume_driver.breaks = True
+    shared.destination.volume_driver.breaks = True
+    record = shared.app.run(start(shared, "lab"))
+    assert record.state is MigrationState.PARTIAL
+    (row,) = volumes(shared.source, "notes")
+    assert row["status"] == "error_managing"
+    with pytest.raises(WrongState, match="could not be taken back: volume"):
+        shared.app.finalizable(record.id, [Part.MARKERS])
+    assert shared.app.rollback(record.id).state is MigrationState.ROLLBACK_INCOMPLETE
+    shared.source.volume_driver.breaks = False
+    assert shared.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert states(shared) == before
+    assert content(shared.source, "notes") == data
+
+
+def test_what_was_managed_twice_is_let_go_of_twice(shared):
+    """A request whose answer was lost was applied after it was looked for, and sent again."""
+    before, data = states(shared), content(shared.source, "notes")
+    record = shared.app.run(start(shared, "lab"))
+    (row,) = volumes(shared.destination, "notes")
+    with shared.destination.transaction():
+        more = {"id": "0f0f0f0f-0000-4000-8000-000000000000", "status": "error_managing"}
+        shared.destination.table("volumes").add({**row, **more})
+    assert shared.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert states(shared) == before
+    assert content(shared.source, "notes") == data
 
 
 def test_a_volume_that_is_used_there_is_neither_deleted_nor_lost_by_a_roll_back(shared):
@@ -222,3 +295,37 @@ def test_a_kill_while_it_comes_back_loses_nothing(shared, side, kind, when):
     assert shared.app.rollback(record.id).state is MigrationState.ROLLED_BACK
     assert states(shared) == before
     assert content(shared.source, "notes") == data
+
+
+@pytest.mark.crash
+def test_a_repeated_request_that_is_refused_since_it_was_applied_meanwhile(shared, tmp_path, monkeypatch):
+    before, data = states(shared), content(shared.source, "notes")
+    (tmp_path / "rules.yaml").write_text(json.dumps(RULE))
+    words = ("migrate", "tenant", "lab", "--override", str(tmp_path / "rules.yaml"))
+    record = shared.killed(*words, side="source", kind=UNMANAGE, when="after")
+    shared.source.calm()
+    assert volumes(shared.source, "notes") == []
+    looks = iter(["available"])  # as it was when the run looked, a moment before
+    really = managing.status_of
+    monkeypatch.setattr(managing, "status_of", lambda *what: next(looks, None) or really(*what))
+    assert shared.app.resume(record.id).state is MigrationState.SUCCEEDED
+    assert content(shared.destination, "notes") == data
+    assert shared.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert states(shared) == before
+
+
+@pytest.mark.crash
+def test_what_the_source_could_not_let_go_of_is_told(shared, tmp_path):
+    before = states(shared)
+    (tmp_path / "rules.yaml").write_text(json.dumps(RULE))
+    words = ("migrate", "tenant", "lab", "--override", str(tmp_path / "rules.yaml"))
+    record = shared.killed(*words, side="source", kind=UNMANAGE, when="before")
+    (row,) = volumes(shared.source, "notes")
+    for status, end in (
+        ("error_unmanaging", MigrationState.ROLLBACK_INCOMPLETE),
+        ("available", MigrationState.ROLLED_BACK),
+    ):
+        with shared.source.transaction():
+            shared.source.table("volumes").update(row["id"], {"status": status})
+        assert shared.app.rollback(record.id).state is end
+    assert states(shared) == before

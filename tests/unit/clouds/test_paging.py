@@ -100,6 +100,18 @@ def test_server_groups_are_paged_by_offset(cloud, server):
     assert [item["id"] for item in found] == list("01234")
 
 
+def test_what_lies_on_a_storage_is_asked_for_until_there_is_no_more(cloud, server):
+    """The service cuts the list at less than was asked for, and gives no link."""
+
+    def reply(request):
+        start = int(request.query.get("offset", ["0"])[0])
+        return Reply(body={"manageable-volumes": [{"size": n} for n in range(5)][start : start + 2]})
+
+    server.on("GET", "/volume/v3/manageable_volumes/detail", reply)
+    found = cloud.list(Service.VOLUME, "/manageable_volumes/detail", "manageable-volumes")
+    assert [item["size"] for item in found] == list(range(5))
+
+
 def test_key_pairs_are_paged_by_name_and_left_wrapped(cloud, server):
     def reply(request):
         if "marker" in request.query:

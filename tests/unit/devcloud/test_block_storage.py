@@ -334,6 +334,21 @@ def test_clouds_on_one_storage_see_what_lies_there(admin: Client, cloud: DevClou
         assert listed["reference"] == {"source-name": f"volume-{made['id']}"}
 
 
+def test_a_driver_that_renames_and_a_list_that_is_cut(admin: Client, cloud: DevCloud) -> None:
+    cloud.volume_driver.renames, cloud.volume_driver.page = True, 1
+    names = set()
+    for _ in range(2):
+        volume = make(admin, imageRef=image_of(admin, DATA))
+        names.add(f"volume-{volume['id']}-unmanaged")
+        act(admin, volume, "os-unmanage")
+    cloud.calm()
+    query = "/manageable_volumes?host=block@files&limit=5&offset="
+    pages = [admin.get("volume", f"{query}{offset}")["manageable-volumes"] for offset in range(3)]
+    assert [len(page) for page in pages] == [1, 1, 0]
+    assert {page[0]["reference"]["source-name"] for page in pages[:2]} == names
+    refused(400, admin.get, "volume", f"{query}-1")
+
+
 def test_what_does_not_lie_there_is_no_volume(admin: Client, cloud: DevCloud) -> None:
     want = {"host": "block@files#files", "ref": {"source-name": "volume-none"}}
     made = admin.post("volume", "/manageable_volumes", {"volume": want})["volume"]
