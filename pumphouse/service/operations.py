@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pumphouse.config import FloatingIPs
-from pumphouse.errors import BadOverride, MigrationBusy, StaleListing
+from pumphouse.errors import BadOverride, MigrationBusy, StaleListing, WrongState
 from pumphouse.model import DiskMode, Scope
 from pumphouse.plan import overrides
+from pumphouse.service import wavefile
 from pumphouse.service.evacuating import AT_ONCE
 from pumphouse.service.finalizable import Candidate, Part
 from pumphouse.service.planning import distinct, require_allowed
@@ -285,6 +286,14 @@ class Operations:
         if record.kind is OperationKind.PLAN:
             return WantedPlan.from_dict(asked)
         return WantedMigration.from_dict(asked).plan if record.kind is OperationKind.MIGRATE else None
+
+    def asked_wave(self, id: str) -> tuple[str, WaveFile]:
+        """The name and the description of the wave that was to be planned. Raises WrongState for none."""
+        record = self.get(id)
+        if record.kind is not OperationKind.PLAN_WAVE:
+            raise WrongState(f"operation {record.id} plans no wave")
+        asked = self._app.store.operations.asked(record.id)
+        return asked["name"], wavefile.parse(asked["wave"], where="the wave")
 
     def _looked(self, record: OperationRecord) -> Finalizable:
         found = self._app.store.operations.found(record.id)

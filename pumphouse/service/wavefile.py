@@ -47,7 +47,8 @@ class GroupFile:
     def to_dict(self) -> dict[str, Any]:
         """As it is written."""
         (kind,) = (word for word, kind in _KINDS.items() if kind is self.scope.kind)
-        return {"name": self.name, kind: list(self.scope.names), "start": self.start}
+        found = {"name": self.name, kind: list(self.scope.names)}
+        return found | ({"start": self.start} if self.start else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from playwright.sync_api import expect, sync_playwright
 from serving import config_file, people, serve, service, wait_for  # noqa: F401 -- fixtures
 
 from pumphouse.model import Scope, ScopeKind
+from pumphouse.service import wavefile
 from pumphouse.service.finalizable import Part
 from pumphouse.service.operations import WantedPlan
 
@@ -128,7 +129,24 @@ def listed(service, served, moved, wait_for):  # noqa: F811
 
 
 @pytest.fixture
-def every_page(plan, moved, listed, failed):
+def wave(service):  # noqa: F811
+    """A wave that has been planned, with a group of each kind of beginning."""
+    groups = [
+        {"name": "pilot", "tenants": ["lab"]},
+        {"name": "at night", "servers": ["web-1"], "start": "2099-12-01T02:00:00Z"},
+        {"name": "rest", "servers": ["web-2"], "start": "ask"},
+    ]
+    return service.plan_described(wavefile.parse({"groups": groups}, where="the wave"), name="night").id
+
+
+@pytest.fixture
+def emptied(service):  # noqa: F811
+    """An evacuation that has ended."""
+    return service.evacuate("destination", "compute-2", at_once=2, listener=lambda _text: None).id
+
+
+@pytest.fixture
+def every_page(plan, moved, listed, failed, wave, emptied):
     """The path of every page, with something on each."""
     return (
         "/",
@@ -145,5 +163,11 @@ def every_page(plan, moved, listed, failed):
         f"/new?operation={failed}",
         f"/operations/{failed}",
         f"/migrations/{listed}/finalize",
+        "/waves",
+        "/waves/new",
+        f"/waves/{wave}",
+        "/clouds/source/hosts",
+        "/clouds/source/hosts/compute-1",
+        f"/evacuations/{emptied}",
         "/login-nowhere",
     )

@@ -30,7 +30,7 @@ def axe(tmp_path_factory):
 def settle(page):
     """Wait until what comes after the page is there."""
     page.wait_for_load_state("load")
-    for place, filled in ((".checked", ".checked table"), ("#graph", "#graph .node")):
+    for place, filled in ((".checked", ".checked table, .checked .empty"), ("#graph", "#graph .node")):
         if page.locator(place).count():
             page.locator(filled).first.wait_for()
     for one in page.locator("summary").all():

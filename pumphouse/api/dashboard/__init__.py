@@ -10,15 +10,29 @@ from pumphouse.api.dashboard import (
     finalizing,
     graph,
     history,
+    hosts,
     migration,
     operations,
     planning,
     report,
     types,
+    waves,
 )
 from pumphouse.api.dashboard.pages import blueprint
 
-PAGES = (clouds, finalizing, graph, history, migration, operations, planning, report, types)
+PAGES = (
+    clouds,
+    finalizing,
+    graph,
+    history,
+    hosts,
+    migration,
+    operations,
+    planning,
+    report,
+    types,
+    waves,
+)
 """The modules whose views the blueprint has."""
 
 __all__ = ["PAGES", "blueprint"]

@@ -65,11 +65,14 @@ def live_operation(operation_id: str) -> Response:
 
 
 def made_by(record: OperationRecord) -> str | None:
-    """The path of what it has made; None before that."""
-    if record.state is not OperationState.DONE:
+    """The path of what it has made, or is making where that can be watched; None before that."""
+    watched = record.kind.long and record.state is not OperationState.FAILED
+    if record.state is not OperationState.DONE and not watched:
         return None
     finalizes = record.kind in {OperationKind.FINALIZABLE, OperationKind.FINALIZE}
     for endpoint, name in (
+        ("show_evacuation", "evacuation_id"),
+        ("show_wave", "wave_id"),
         ("show_finalizable" if finalizes else "show_migration", "migration_id"),
         ("show_plan", "plan_id"),
     ):
@@ -108,6 +111,8 @@ def _values(record: OperationRecord) -> Mapping[str, Any]:
 
 def _clouds(record: OperationRecord, asked: WantedPlan | None) -> Sequence[str]:
     """The clouds that are read for it, as far as that is known."""
+    if record.kind is OperationKind.EVACUATE:
+        return ()
     if record.cloud is not None:
         return (record.cloud,)
     return (asked.source, asked.destination) if asked is not None else tuple(record.progress)

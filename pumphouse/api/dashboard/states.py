@@ -9,7 +9,10 @@ from typing import Final
 
 from pumphouse.model import Action
 from pumphouse.report.model import Outcome
+from pumphouse.service.moves import MoveState
+from pumphouse.store.evacuations import EvacuationState
 from pumphouse.store.states import MigrationState, OperationState, UnitState
+from pumphouse.store.waves import WaveState
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,31 @@ OPERATIONS: Final[Mapping[OperationState, Look]] = {
     OperationState.RUNNING: Look("under way", "play", "busy"),
     OperationState.DONE: Look("done", "check", "good"),
     OperationState.FAILED: Look("failed", "cross", "bad"),
+}
+WAVES: Final[Mapping[WaveState, Look]] = {
+    WaveState.PLANNED: Look("planned", "circle", "quiet"),
+    WaveState.RUNNING: Look("running", "play", "busy"),
+    WaveState.PAUSED: Look("waits", "pause", "care"),
+    WaveState.SUCCEEDED: Look("succeeded", "check", "good"),
+    WaveState.PARTIAL: Look("partly done", "half", "care"),
+    WaveState.ROLLING_BACK: Look("rolling back", "back", "busy"),
+    WaveState.ROLLED_BACK: Look("rolled back", "back", "quiet"),
+    WaveState.ROLLBACK_INCOMPLETE: Look("not wholly rolled back", "warning", "bad"),
+}
+EVACUATIONS: Final[Mapping[EvacuationState, Look]] = {
+    EvacuationState.RUNNING: Look("being emptied", "play", "busy"),
+    EvacuationState.DONE: Look("empty", "check", "good"),
+    EvacuationState.FAILED: Look("not empty", "warning", "bad"),
+    EvacuationState.STOPPED: Look("stopped", "stop", "care"),
+}
+MOVES: Final[Mapping[MoveState, Look]] = {
+    MoveState.WAITING: Look("waiting", "circle", "quiet"),
+    MoveState.MOVING: Look("moving", "play", "busy"),
+    MoveState.CONFIRMING: Look("being confirmed", "play", "busy"),
+    MoveState.MOVED: Look("moved", "check", "good"),
+    MoveState.GONE: Look("gone", "dash", "plain"),
+    MoveState.LATE: Look("late", "clock", "care"),
+    MoveState.STAYS: Look("stays", "block", "bad"),
 }
 UNITS: Final[Mapping[UnitState, Look]] = {
     UnitState.PENDING: Look("waiting", "circle", "quiet"),
