@@ -147,7 +147,7 @@ class Lab:
     def plan(self, app: Pumphouse) -> str:
         """Plan and record; the migration's id."""
         scope = Scope(kind=ScopeKind.TENANT, names=(TENANT,))
-        plan = app.plan(scope, source="source", destination="destination")
+        plan = app.plan(scope, source="source", destination="destination", override_file=self.pair.overrides)
         return app.start(plan, check_fresh=False).id
 
     # -- the undisturbed migration

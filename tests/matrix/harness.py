@@ -190,7 +190,8 @@ class Pair:
             f"[engine]\npoll_interval = 0.02\n[migration]\ndisk_mode = auto\n{databases}"
         )
         rule = {"type": "volume", "when": {"name": CHANGES_HANDS}, "set": {"mover": "cinder-manage"}}
-        (self._directory / OVERRIDES).write_text(json.dumps({"rules": [rule]}))
+        self.overrides = self._directory / OVERRIDES
+        self.overrides.write_text(json.dumps({"rules": [rule]}))
         self.environment = {
             "HOME": str(home),
             "OS_CLIENT_CONFIG_FILE": str(self._directory / "clouds.yaml"),
