@@ -480,7 +480,10 @@ def test_a_volume_is_let_go_of_and_managed_again(world):
             pytest.skip("the driver of its storage does not list it")
         return {str(one["reference"]): one for one in found.body["manageable-volumes"]}
 
-    (mine,) = [one for one in lies().values() if one["cinder_id"] == volume["id"]]
+    listed = [one for one in lies().values() if one["cinder_id"] == volume["id"]]
+    if world.name != "embedded" and not listed:
+        pytest.skip("the driver of its storage lists nothing")
+    (mine,) = listed
     assert (mine["safe_to_manage"], mine["size"]) == (False, 1)
     snapshot = world.make("snapshot", volume_id=volume["id"])
     assert world("POST", "block-storage", f"{path}/action", {"os-unmanage": {}}).status == 400
