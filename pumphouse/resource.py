@@ -278,6 +278,10 @@ class ResourceType(ABC):
         """What changes whenever its data may have; "" for what has none, or whose data never change."""
         return ""
 
+    def keeps_copy(self, resource: Resource) -> bool:
+        """Whether the operator says that what was copied of it is what counts, whatever was changed since."""
+        return False
+
     def rests(self, resource: Resource) -> bool:
         """Whether it is out of service on the source while it moves."""
         return False

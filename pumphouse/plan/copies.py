@@ -2,7 +2,8 @@
 
 The source's one may have been used since it was copied. What was copied while it was in use has moved with
 what used it; what becomes of both on the source after that is no use. A copy that is in use itself by now is
-what counts, unless something else, which has used the source's one since, is to have it.
+what counts, unless something else, which has used the source's one since, is to have it. So is one of which
+the operator says so.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ def is_old(
     :param moves: whether something is moved to the destination now.
     """
     if copied is None or copied.made_id != there.ref.id or kind.touched(here) == copied.left_at:
+        return False
+    if kind.keeps_copy(here):
         return False
     newly = set(kind.used_by(here)) - copied.used_by
     if copied.used_by and not newly:

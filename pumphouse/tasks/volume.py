@@ -22,6 +22,9 @@ from pumphouse.rest import RestType
 MARKER = "pumphouse_source"
 _SHARES = "2.60"
 """The compute API that attaches a volume to several servers."""
+_COPY, _CHECK, _KEEP = "copy", "check", "keep"
+"""The choice of what becomes of a copy whose source was changed since: see plan.copies."""
+
 _SERVICES_METADATA = frozenset({MARKER, "readonly", "attached_mode"})
 
 
@@ -84,7 +87,10 @@ class Volume(RestType):
         volume_data.VerifyVolume,
         volume_data.CleanUpVolume,
     )
-    choices = {managing.CHOICE: (managing.COPY, managing.MANAGE)}  # noqa: RUF012 -- typed as a constant
+    choices = {  # noqa: RUF012 -- typed as a constant by the base class
+        managing.CHOICE: (managing.COPY, managing.MANAGE),
+        _COPY: (_CHECK, _KEEP),
+    }
 
     # -- reading
 
@@ -155,10 +161,17 @@ class Volume(RestType):
         return str(resource.facts.get("updated") or "")
 
     def choose(self, resource: Resource, chosen: Mapping[str, str]) -> Resource:
-        """Whether it changes hands, instead of being copied: only where a rule says so."""
-        if chosen.get(managing.CHOICE) != managing.MANAGE or self.is_part(resource):
-            return resource
-        return replace(resource, facts={**resource.facts, managing.CHOICE: managing.MANAGE})
+        """Whether it changes hands instead of being copied, and a copy of it is kept: as rules say."""
+        facts = dict(resource.facts)
+        if chosen.get(managing.CHOICE) == managing.MANAGE and not self.is_part(resource):
+            facts[managing.CHOICE] = managing.MANAGE
+        if chosen.get(_COPY) == _KEEP:
+            facts[_COPY] = _KEEP
+        return replace(resource, facts=facts) if facts != resource.facts else resource
+
+    def keeps_copy(self, resource: Resource) -> bool:
+        """Where a rule says so."""
+        return bool(resource.facts.get(_COPY) == _KEEP)
 
     def way(self, resource: Resource) -> str:
         """The one that a rule says."""

@@ -27,7 +27,7 @@ from pumphouse.devcloud import TIMINGS, DevCloud, clouds_yaml
 from pumphouse.devcloud.saved import Saved
 from pumphouse.devcloud.volume_storage import share_storage
 
-from .tenant import CHANGES_HANDS, fill_destination, fill_source
+from .tenant import CHANGES_HANDS, DESCRIBED_ANEW, fill_destination, fill_source
 
 QUICK = dict.fromkeys(TIMINGS, 0.02) | {"network": 0.0}
 TENANT = "corp/shop"
@@ -189,9 +189,10 @@ class Pair:
             f"[store]\nurl = sqlite:///{self._store}/pumphouse.db\n"
             f"[engine]\npoll_interval = 0.02\n[migration]\ndisk_mode = auto\n{databases}"
         )
-        rule = {"type": "volume", "when": {"name": CHANGES_HANDS}, "set": {"mover": "cinder-manage"}}
+        choices = {CHANGES_HANDS: {"mover": "cinder-manage"}, DESCRIBED_ANEW: {"copy": "keep"}}
+        rules = [{"type": "volume", "when": {"name": name}, "set": one} for name, one in choices.items()]
         self.overrides = self._directory / OVERRIDES
-        self.overrides.write_text(json.dumps({"rules": [rule]}))
+        self.overrides.write_text(json.dumps({"rules": rules}))
         self.environment = {
             "HOME": str(home),
             "OS_CLIENT_CONFIG_FILE": str(self._directory / "clouds.yaml"),

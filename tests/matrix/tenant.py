@@ -17,6 +17,8 @@ PASSWORD = "ann's own password"
 DATA = {"data": b"tables" * 4096, "dump": b"last night" * 4096, "archive": b"long ago" * 4096}
 CHANGES_HANDS = "archive"
 """The volume that is not copied: both clouds are on one storage."""
+DESCRIBED_ANEW = "dump"
+"""The volume that gets another description once it has moved, and no other data."""
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFVXm1V4ltDOF2TEf+1kT5s19YutYgZ0ryPzVtgO0MUD ann@shop.example"
 _SERVERS = ("web", "batch", "spare", "kept")
 """With everything; suspended for its move, and locked; found stopped; with data on its root disk."""
@@ -74,7 +76,7 @@ def change_source(cloud: DevCloud) -> None:
         add = [{"op": "add", "path": "/release", "value": "8"}]
         media = "application/openstack-images-v2.1-json-patch"
         patch("image", f"/images/{image}", add, **{"Content-Type": media})
-        volume = rows("volume", "/volumes?all_tenants=1")["dump"]
+        volume = rows("volume", "/volumes?all_tenants=1")[DESCRIBED_ANEW]
         admin.put("volume", f"/volumes/{volume}", {"volume": {"description": "moved once"}})
         server = rows("compute", "/servers?all_tenants=1")["batch"]
         admin.post("compute", f"/servers/{server}/metadata", {"metadata": {"run": "8"}})

@@ -17,6 +17,7 @@ from pumphouse.steps import Create
 from pumphouse.store.states import MigrationState, UnitState
 from pumphouse.store.wishes import Wish
 
+KEEP = {"rules": [{"type": "volume", "when": {"name": "backup"}, "set": {"copy": "keep"}}]}
 SINCE = b"written since"
 
 
@@ -252,6 +253,20 @@ def test_another_plan_takes_no_old_copy_for_new(site):
     assert (again.state, again.reason) == (MigrationState.SUCCEEDED, "")
     assert has_arrived(site)
     assert site.plan().nothing_to_do
+
+
+def test_a_copy_is_kept_where_the_operator_says_that_nothing_was_written(site):
+    site.migrate()
+    with openstack.connect(cloud="source") as source:
+        source.block_storage.update_volume(volume(site.source)["id"], description="of last night")
+    ref = Ref("volume", volume(site.source)["id"])
+    refused = site.plan().by_ref[ref]
+    assert refused.action is Action.BLOCKED
+    assert "copy: keep" in refused.problems[0].next_step
+    record = site.app.start(site.plan(overrides=KEEP), check_fresh=True)
+    assert site.app.run(record.id).state is MigrationState.SUCCEEDED
+    assert volume(site.destination)["description"] == "of last night"
+    assert site.plan(overrides=KEEP).nothing_to_do
 
 
 def test_a_plan_of_the_server_that_has_it_by_now_takes_no_old_copy(site):

@@ -28,6 +28,8 @@ def apply(draft: Draft) -> None:
                     severity=Severity.BLOCK,
                     summary="it has been used or changed since it was copied, so that its copy may be old",
                     next_step=f"Remove the copy, {ref.type} {there.ref.id}, on {draft.destination.cloud}, if "
-                    "it is not what counts by now, and do this again: it is copied anew.",
+                    "it is not what counts by now, and do this again: it is copied anew. If nothing was "
+                    f"written to {ref.type} {ref.id} since, keep the copy, by an override rule with "
+                    "set: {copy: keep}.",
                 )
             )
