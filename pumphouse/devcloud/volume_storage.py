@@ -34,16 +34,15 @@ def share_storage(one: DevCloud, other: DevCloud) -> None:
 
 @dataclass(frozen=True)
 class _Stored:
-    """What lies on the storage under a name; ``id`` is that of this cloud's volume, if it is one."""
+    """What lies on the storage under a name; ``id`` is that of this cloud's volume, if it is one.
+
+    Its size is in GiB, a part of one counted whole.
+    """
 
     name: str
     path: Path
+    size: int
     id: str | None = None
-
-    @property
-    def size(self) -> int:
-        """In GiB, a part of one counted whole."""
-        return -(-self.path.stat().st_size // blobs.GIB) or 1
 
     def shown(self, *, detail: bool, unsafe: str) -> dict[str, Any]:
         """As a listing has it."""
@@ -56,10 +55,16 @@ class _Stored:
 def _stored(cloud: DevCloud) -> Iterator[_Stored]:
     for place in (cloud, *cloud.same_storage):
         for kind, file_id, path in place.files.all():
+            if kind not in {UNMANAGED, KIND}:
+                continue
+            try:
+                size = -(-path.stat().st_size // blobs.GIB) or 1
+            except FileNotFoundError:
+                continue  # the other cloud, which waits for nobody, has just removed it
             if kind == UNMANAGED:
-                yield _Stored(file_id, path)
-            elif kind == KIND:
-                yield _Stored(f"{_PREFIX}{file_id}", path, file_id if place is cloud else None)
+                yield _Stored(file_id, path, size)
+            else:
+                yield _Stored(f"{_PREFIX}{file_id}", path, size, file_id if place is cloud else None)
 
 
 def _find(cloud: DevCloud, name: str) -> _Stored | None:

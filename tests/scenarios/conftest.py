@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,12 +49,17 @@ class Site:
         cloud.holds.set(nth=1, when=when, kind=kind)
         command = [sys.executable, "-m", "pumphouse", "--config-file", str(self.config_file), *words]
         command += ["--yes", "--progress", "none"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            cloud.holds.wait_held(timeout=60)
-        finally:
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
+        with tempfile.TemporaryFile() as output:
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+            try:
+                cloud.holds.wait_held(timeout=60)
+            except TimeoutError as error:
+                output.seek(0)
+                error.add_note(output.read().decode())
+                raise
+            finally:
+                os.kill(process.pid, signal.SIGKILL)
+                process.wait()
         cloud.holds.drop()
         return self.app.migration("last")
 

@@ -195,7 +195,7 @@ def test_a_take_back_that_fails_is_tried_again_and_cannot_be_finalised_away(shar
     record = shared.app.run(start(shared, "lab"))
     assert record.state is MigrationState.PARTIAL
     (row,) = volumes(shared.source, "notes")
-    assert row["status"] == "error_managing"
+    assert row["status"] == "error_managing", shared.app.units(record.id)
     with pytest.raises(WrongState, match="could not be taken back: volume"):
         shared.app.finalizable(record.id, [Part.MARKERS])
     assert shared.app.rollback(record.id).state is MigrationState.ROLLBACK_INCOMPLETE

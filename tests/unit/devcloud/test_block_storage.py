@@ -334,6 +334,18 @@ def test_clouds_on_one_storage_see_what_lies_there(admin: Client, cloud: DevClou
         assert listed["reference"] == {"source-name": f"volume-{made['id']}"}
 
 
+def test_what_another_cloud_removes_while_it_is_listed_is_left_out(
+    admin: Client, cloud: DevCloud, make_cloud, monkeypatch
+) -> None:
+    other = make_cloud("other")
+    share_storage(cloud, other)
+    make(admin)
+    gone = ("volumes", "gone", other.files.path("volumes", "gone"))
+    monkeypatch.setattr(other.files, "all", lambda: [gone])
+    (seen,) = admin.get("volume", "/manageable_volumes?host=block@files")["manageable-volumes"]
+    assert not seen["safe_to_manage"]
+
+
 def test_a_driver_that_renames_and_a_list_that_is_cut(admin: Client, cloud: DevCloud) -> None:
     cloud.volume_driver.renames, cloud.volume_driver.page = True, 1
     names = set()
