@@ -97,7 +97,10 @@ class Cloud:
         self._database.down()
         for point in (self.home / "state/mnt").glob("*"):
             while _mounted(point):  # Nova mounts the share once more for its volumes
-                subprocess.run(["umount", point], check=True)
+                # The compute service may have unmounted it meanwhile, as the last of its guests ended.
+                done = subprocess.run(["umount", point], check=False, capture_output=True, text=True)
+                if done.returncode and _mounted(point):
+                    raise SystemExit(done.stderr)
 
     def reset(self) -> None:
         """Back to what it was at first. The services stay up and see only a restart of their database."""
