@@ -22,6 +22,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where a cloud is known to answer otherwise, the reason stands at the test, and must hold."""
     for item in items:
         name = getattr(item, "callspec", None) and item.callspec.params.get("world")
+        if name:
+            item.add_marker(pytest.mark.xdist_group(name))  # one project each, for all of its tests
         if name and name != EMBEDDED:
             item.add_marker(pytest.mark.timeout(900))  # real guests, on a machine that may be small
         for mark in item.iter_markers("differs"):
