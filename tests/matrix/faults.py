@@ -8,6 +8,7 @@ of a migration. Everything is looked at in the tables of the embedded clouds, by
 from __future__ import annotations
 
 import email.utils
+import hashlib
 import json
 import re
 import zlib
@@ -31,6 +32,7 @@ from pumphouse.service import Pumphouse
 from pumphouse.store.states import MigrationState, UnitState
 
 from .harness import TENANT, Moment, Pair, States
+from .tenant import CHANGES_HANDS, DATA
 
 SILENCE = 1.0
 """The time-out of a request that stalls, in seconds."""
@@ -397,10 +399,14 @@ def _changed(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def states(pair: Pair) -> States:
+    """What the clouds hold. Of what is made again under another id, markers that name it are left out."""
     found = pair.states()
     for state in found.values():
         for image in state["tables"].get("images", ()):
             image["properties"].pop("pumphouse_source", None)
+        for volume in state["tables"].get("volumes", ()):
+            if volume["name"] == CHANGES_HANDS:
+                volume["metadata"].pop("pumphouse_source", None)
     return found
 
 
@@ -432,7 +438,10 @@ def wrong_bytes(pair: Pair) -> list[str]:
     for volume in destination.table("volumes"):
         told = volume["metadata"].get("pumphouse_source")
         there = volume["status"] in {"available", "in-use"} and told
-        if there and _data(destination, "volumes", volume["id"]) != _data(source, "volumes", told):
+        # The source no longer has what has changed hands.
+        gone = volume["name"] == CHANGES_HANDS
+        wanted = hashlib.sha256(DATA[CHANGES_HANDS]).hexdigest() if gone else _data(source, "volumes", told)
+        if there and _data(destination, "volumes", volume["id"]) != wanted:
             wrong.append(f"volume {volume['name']} is {volume['status']} with other bytes")
     return wrong
 
