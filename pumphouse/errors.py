@@ -360,6 +360,12 @@ class HealthCheckFailed(ResourceError):
     )
 
 
+class Unexpected(PumphouseError):
+    """A fault of pumphouse's own, or of a library's. Its text may hold secrets: it is not told."""
+
+    advice = "Retry, and report it with the traceback that the log has: it is a fault of pumphouse's."
+
+
 class StoreError(PumphouseError):
     """The store or a database failed."""
 

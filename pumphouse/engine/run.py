@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import uuid
@@ -28,6 +29,8 @@ from pumphouse.flow.units import Unit, divide
 from pumphouse.model import Action
 from pumphouse.store.states import UnitState
 from pumphouse.store.units import UnitRecord
+
+LOG = logging.getLogger(__name__)
 
 NAMESPACE = uuid.UUID("5f0cb8f1-3c1e-4d0a-9d55-0a1f6a3b7c55")
 """Of the ids of flow details, so that a resumed unit finds its own again."""
@@ -134,6 +137,12 @@ class Run:
     # -- one unit
 
     def _work(self, name: str) -> Outcome:
+        try:
+            return self._run_flow(name)
+        except Exception as error:  # noqa: BLE001 -- whatever a step raised is its unit's outcome
+            return _failed(name, error)
+
+    def _run_flow(self, name: str) -> Outcome:
         unit = self._units[name]
         detail = self._detail(name)
         if detail.state == states.SUCCESS:  # the process died between the flow's end and the unit's
@@ -149,8 +158,6 @@ class Run:
             self._engines.add(engine)
         try:
             engine.run()
-        except Exception as error:  # noqa: BLE001 -- whatever a step raised is its unit's outcome
-            return _failed(error)
         finally:
             with self._lock:
                 self._engines.discard(engine)
@@ -240,13 +247,17 @@ class _Steps:
         )
 
 
-def _failed(error: Exception) -> Outcome:
+def _failed(unit: str, error: Exception) -> Outcome:
     cause: BaseException = error
     if isinstance(error, WrappedFailure):
         failures = [one for one in error if one.exception is not None]
         if not failures:
             return Outcome(state=UnitState.FAILED, reason="; ".join(one.exception_str for one in error))
         cause = failures[0].exception
+    if not isinstance(cause, errors.PumphouseError):  # of no step: those name theirs
+        what = f"unexpected {type(cause).__name__}"
+        LOG.error("%s: %s", unit, what, exc_info=cause)
+        cause = errors.Unexpected(what, resource=unit)
     return Outcome(state=UnitState.FAILED, reason=str(cause) or type(cause).__name__, error=cause)
 
 

@@ -7,6 +7,7 @@ the unit; so TaskFlow derives the order from the data. What other units made com
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -17,12 +18,14 @@ from taskflow import task
 from taskflow.patterns import graph_flow
 
 from pumphouse import errors
-from pumphouse.context import Context, Deferred, Item
+from pumphouse.context import Context, Deferred, Interrupted, Item
 from pumphouse.flow.units import Unit
 from pumphouse.model import Ref
 from pumphouse.plan.document import Plan, PlannedResource
 from pumphouse.registry import Registry
 from pumphouse.steps import Create, Step, Verify, step_named, take_back
+
+LOG = logging.getLogger(__name__)
 
 NEXT_STEP = "Resolve that, then do what is missing with: pumphouse migration retry"
 """What to do about an error that says nothing better itself."""
@@ -51,6 +54,15 @@ class StepTask(task.Task):
             error.resource = error.resource or str(self.step.item.resource)
             error.next_step = error.next_step or NEXT_STEP
             raise
+        except Interrupted:
+            raise
+        except OSError as error:  # of this machine: no room, no such file
+            resource = str(self.step.item.resource)
+            raise errors.ResourceError(str(error), resource=resource, next_step=NEXT_STEP) from error
+        except Exception as error:
+            what = f"unexpected {type(error).__name__}"
+            LOG.exception("%s: %s", self.name, what)
+            raise errors.Unexpected(what, resource=str(self.step.item.resource)) from error
 
     def revert(self, *_args: Any, **_kwargs: Any) -> None:
         """Undo what the journal says of this run. What could not be undone is in the journal.

@@ -434,7 +434,11 @@ def _release(
     if not own and not found.startswith("error"):  # one in error it never had
         raise problem
     entry = _noted(context, entry, own, [identity])
-    unmanage(context, cloud, identity)
+
+    def asked() -> bool | None:
+        return late(context, lambda: None if status() == found else True)
+
+    once(lambda: unmanage(context, cloud, identity), asked)
     if until(context, status, lambda one: one is None or one.startswith("error"), problem) is not None:
         raise problem
     return entry
