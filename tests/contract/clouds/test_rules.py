@@ -199,7 +199,8 @@ def test_an_images_data_is_taken_once_and_hashed(world):
     assert image["checksum"] == hashlib.md5(data).hexdigest()
     assert image["os_hash_algo"] == "sha512"
     assert image["os_hash_value"] == hashlib.sha512(data).hexdigest()
-    again = world("PUT", "image", f"/v2/images/{image['id']}/file", data, headers=STREAM)
+    # A few bytes: a server that refuses without reading all may close before its answer is read.
+    again = world("PUT", "image", f"/v2/images/{image['id']}/file", b"other", headers=STREAM)
     assert again.status == 409
     got = world("GET", "image", f"/v2/images/{image['id']}/file")
     assert (got.status, got.body) == (200, data)
