@@ -28,15 +28,16 @@ def volume_here(step: Step) -> Mapping[str, Any]:
     return body
 
 
-def forget_unseen(step: Temporary, *, find: Callable[[], str | None], whole: Callable[[str], bool]) -> None:
-    """Take back a copy of an earlier attempt that has become whole while nobody looked.
+def forget_unseen(step: Temporary, *, find: Callable[[], str | None], ended: Callable[[str], bool]) -> None:
+    """Take back a copy of an earlier attempt that has become whole, or was removed, while nobody looked.
 
     Between that and now the volume may have been used, which no time tells: the export had changed it, too.
+    An attempt that was cut short while it took the copy back leaves one that goes, or is gone.
     """
     journal = step.context.journal
     for entry in journal.open_entries(step.item.ref, step.name):
         made = None if LEFT_AT in entry.detail else entry.made_id or find()
-        if made and whole(made):
+        if made and ended(made):
             step.context.note(step.item.ref, "it is copied again: its copy ended while nobody looked")
             step.undo(entry)
             journal.removed(entry)

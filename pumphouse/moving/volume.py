@@ -113,7 +113,7 @@ class Snapshot(OnSource):
 
     def run(self) -> Deferred:
         """Its id, once it is available, and the journal knows how the volume was then."""
-        forget_unseen(self, find=self._find, whole=self._is_whole)
+        forget_unseen(self, find=self._find, ended=self._has_ended)
         return watched(self, super().run())
 
     def request(self) -> dict[str, Any]:
@@ -123,8 +123,8 @@ class Snapshot(OnSource):
         """With its volume, which is the tenant's."""
         return {"all_tenants": 1, "volume_id": self.item.ref.id}
 
-    def _is_whole(self, made: str) -> bool:
-        return status_of(self.context.source, made, self.kind) == "available"
+    def _has_ended(self, made: str) -> bool:
+        return status_of(self.context.source, made, self.kind) in {"available", "deleting", None}
 
 
 class Clone(OnSource):
@@ -156,7 +156,7 @@ class Export(ToImage):
         facts = self.item.resource.facts
         if not self.moves or facts["attachments"] or facts.get(ROOT_OF):
             return super().run()  # it reads the clone, or a server's disk
-        forget_unseen(self, find=self._find, whole=self._is_whole)
+        forget_unseen(self, find=self._find, ended=self._has_ended)
         return watched(self, super().run())
 
     def begin(self) -> str:
@@ -185,11 +185,12 @@ class Export(ToImage):
         """The id of what is exported."""
         return self.made(Clone.name) or self.item.ref.id
 
-    def _is_whole(self, made: str) -> bool:
+    def _has_ended(self, made: str) -> bool:
         try:
-            return bool(self.context.source.get(Service.IMAGE, f"/images/{made}")["status"] == "active")
+            status = self.context.source.get(Service.IMAGE, f"/images/{made}")["status"]
         except errors.NotFound:
-            return False
+            return True
+        return status in {"active", "pending_delete", "deleted"}
 
 
 class FromImage(Protocol):

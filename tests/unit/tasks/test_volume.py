@@ -169,10 +169,14 @@ def test_a_snapshot_whose_answer_was_lost_is_found_with_its_volume(bench, make):
 
 
 @pytest.mark.parametrize("step", ["snapshot", "export"])
-@pytest.mark.parametrize("answer", ["known", "lost"])
+@pytest.mark.parametrize("answer", ["known", "lost", "removed"])
 def test_a_copy_that_ended_while_nobody_looked_is_made_again(bench, make, step, answer):
-    """Between its end and the next attempt the volume may have been used, and no time would tell."""
+    """Between its end and the next attempt the volume may have been used, and no time would tell.
+
+    An attempt that dies while it takes the copy back leaves it ``removed``, and not written down as that.
+    """
     identity = make()
+    service, path = (Service.VOLUME, "/snapshots") if step == "snapshot" else (Service.IMAGE, "/images")
     found = bench.read(KIND, identity, Side.SOURCE)
     attached = {"attachments": [{"server": "a"}]} if step == "snapshot" else {}
     resource = replace(found, facts={**found.facts, **attached})
@@ -181,6 +185,8 @@ def test_a_copy_that_ended_while_nobody_looked_is_made_again(bench, make, step, 
     (entry,) = bench.journal.open_entries(resource.ref, step)
     if answer == "lost":
         bench.journal.entries[entry.id] = replace(entry, made_id=None, state=JournalState.INTENT)
+    if answer == "removed":
+        bench.source.delete(service, f"{path}/{entry.made_id}")
     act(bench, identity, "os-update_readonly_flag", {"readonly": True})  # it is used
     assert bench.step(KIND, resource, step) != entry.made_id
     (again,) = bench.journal.open_entries(resource.ref, step)
@@ -189,7 +195,6 @@ def test_a_copy_that_ended_while_nobody_looked_is_made_again(bench, make, step, 
     assert len([note for note in bench.notes if "copied again" in note]) == 1
     kept = bench.step(KIND, resource, step)
     assert kept == again.made_id
-    service, path = (Service.VOLUME, "/snapshots") if step == "snapshot" else (Service.IMAGE, "/images")
     gone(lambda: bench.source.get(service, f"{path}/{entry.made_id}"))
     bench.undo([KIND], {resource.ref: resource})
 
