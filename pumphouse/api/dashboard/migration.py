@@ -17,7 +17,7 @@ from pumphouse.api.dashboard.situation import Situation
 from pumphouse.api.documents import Paging
 from pumphouse.api.paging import page_of
 from pumphouse.api.routes import service
-from pumphouse.api.v1.actions import WISHES, WITH_JOBS, Action
+from pumphouse.api.v1.actions import WISHES, WITH_JOBS, MigrationAction
 from pumphouse.store.migrations import MigrationRecord, Request
 from pumphouse.store.states import FINALIZABLE, MigrationState
 from pumphouse.store.units import UnitRecord
@@ -133,21 +133,21 @@ def _log(record: MigrationRecord, units: Sequence[UnitRecord]) -> Mapping[str, A
     return {"log": found, "log_filters": log.FILTERS, "group": group, "text": text}
 
 
-def actions(record: MigrationRecord) -> list[Action]:
+def actions(record: MigrationRecord) -> list[MigrationAction]:
     """What can be asked of it now, and what this user may ask."""
     if record.state.active and record.at_work(datetime.now(UTC)):
         paused = record.request or record.state is MigrationState.CANCELLING
-        found = [] if paused else [Action.PAUSE]
+        found = [] if paused else [MigrationAction.PAUSE]
         if record.state is MigrationState.RUNNING and record.request is not Request.CANCEL:
-            found.append(Action.CANCEL)
+            found.append(MigrationAction.CANCEL)
     elif record.wanted is not None:
-        found = [Action.PAUSE]
+        found = [MigrationAction.PAUSE]
     else:
         found = [name for name, wish in WISHES.items() if record.state in ALLOWED[wish]]
         if not record.prepared:
-            found = [one for one in found if one is not Action.CUTOVER]
+            found = [one for one in found if one is not MigrationAction.CUTOVER]
         if record.state is MigrationState.PLANNED:
-            found.append(Action.CANCEL)
+            found.append(MigrationAction.CANCEL)
         if record.state is MigrationState.ROLLED_BACK or record.finalized:
-            found = [one for one in found if one is not Action.ROLLBACK]  # nothing can be taken back
+            found = [one for one in found if one is not MigrationAction.ROLLBACK]  # nothing can be taken back
     return [one for one in found if allowed(f"migrations:{one}")]

@@ -81,7 +81,7 @@ class NewMigration(Document):
         return self
 
 
-class Action(StrEnum):
+class MigrationAction(StrEnum):
     """What can be asked of a migration."""
 
     PAUSE = "pause"
@@ -93,14 +93,16 @@ class Action(StrEnum):
     VERIFY = "verify"
 
 
-WITH_JOBS = frozenset({Action.RESUME, Action.CUTOVER, Action.RETRY, Action.ROLLBACK})
+WITH_JOBS = frozenset(
+    {MigrationAction.RESUME, MigrationAction.CUTOVER, MigrationAction.RETRY, MigrationAction.ROLLBACK}
+)
 """Those that may be told how many steps run at the same time."""
 
 
 class NewAction(Document):
     """What to do."""
 
-    action: Action
+    action: MigrationAction
     jobs: Jobs | None = Field(
         default=None,
         description="How many steps run at the same time from now on: for `resume`, `retry` and `rollback`.",
@@ -114,12 +116,12 @@ class NewAction(Document):
 
 
 WISHES = {
-    Action.RESUME: Wish.RUN,
-    Action.CANCEL: Wish.CANCEL,
-    Action.RETRY: Wish.RETRY,
-    Action.CUTOVER: Wish.CUTOVER,
-    Action.ROLLBACK: Wish.ROLLBACK,
-    Action.VERIFY: Wish.VERIFY,
+    MigrationAction.RESUME: Wish.RUN,
+    MigrationAction.CANCEL: Wish.CANCEL,
+    MigrationAction.RETRY: Wish.RETRY,
+    MigrationAction.CUTOVER: Wish.CUTOVER,
+    MigrationAction.ROLLBACK: Wish.ROLLBACK,
+    MigrationAction.VERIFY: Wish.VERIFY,
 }
 """What a supervisor does for each action but the pause."""
 
@@ -161,7 +163,7 @@ def act_on_migration(path: MigrationPath, body: NewAction) -> Reply:
     reason.
     """
     require(f"migrations:{body.action}")
-    if body.action is Action.PAUSE:
+    if body.action is MigrationAction.PAUSE:
         return _migration(service().pause(path.migration_id))
     return _migration(service().want(path.migration_id, WISHES[body.action], jobs=body.jobs))
 

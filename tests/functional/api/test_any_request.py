@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-from hypothesis.strategies import booleans
+from hypothesis.strategies import integers
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -21,10 +22,10 @@ from schemathesis.specs.openapi.checks import (
 
 from pumphouse.api.app import create_app
 from pumphouse.config import Config, Store
+from pumphouse.devcloud import TIMINGS, DevCloud, clouds_yaml
+from pumphouse.devcloud.fill import fill
 from pumphouse.model import Scope, ScopeKind
-from pumphouse.plan.document import Plan
 from pumphouse.service import Pumphouse
-from pumphouse.service.plans import save_plan
 
 pytestmark = [
     pytest.mark.slow,
@@ -41,43 +42,83 @@ CHECKS = [
 ]
 
 
+ETC = Path(__file__).parents[3] / "etc" / "pumphouse"
+CLOUDS = ("source", "destination")
+
+
 @pytest.fixture(scope="module")
-def schema(tmp_path_factory):
-    """The document of an application with a plan, a migration and no clouds."""
+def service(tmp_path_factory):
+    """Both clouds of the demonstration, with a migration that has ended and one that is not carried out."""
     folder = tmp_path_factory.mktemp("api")
-    clouds = folder / "clouds.yaml"
-    clouds.write_text("clouds: {}\n")
-    before = os.environ.get("OS_CLIENT_CONFIG_FILE")
-    os.environ["OS_CLIENT_CONFIG_FILE"] = str(clouds)
-    with Pumphouse.open(Config(store=Store(url=f"sqlite:///{folder}/pumphouse.db"))) as service:
-        scope = Scope(kind=ScopeKind.TENANT, names=("shop",))
-        plan = save_plan(
-            service.store, Plan(source="source", destination="destination", scope=scope, resources=())
-        )
-        service.start(plan, check_fresh=False, name="one of many")
-        app = create_app(service)
-        yield schemathesis.openapi.from_wsgi("/v1/openapi.json", app)
-    if before is None:
-        del os.environ["OS_CLIENT_CONFIG_FILE"]
-    else:
-        os.environ["OS_CLIENT_CONFIG_FILE"] = before
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        timings = dict.fromkeys(TIMINGS, 0.02)
+        clouds = {
+            name: stack.enter_context(DevCloud(name, directory=folder / name, timings=timings))
+            for name in CLOUDS
+        }
+        for name, cloud in clouds.items():
+            fill(cloud, ETC / "devcloud" / f"demo-{name}.yaml")
+        file = folder / "clouds.yaml"
+        file.touch(mode=0o600)
+        file.write_text(clouds_yaml(clouds))
+        patch.setenv("OS_CLIENT_CONFIG_FILE", str(file))
+        store = Store(url=f"sqlite:///{folder}/pumphouse.db")
+        app = stack.enter_context(Pumphouse.open(Config(store=store)))
+        for tenant in ("shop", "lab"):
+            scope = Scope(kind=ScopeKind.TENANT, names=(tenant,))
+            plan = app.plan(scope, source="source", destination="destination")
+            record = app.start(plan, check_fresh=False, name=f"of {tenant}")
+            if tenant == "shop":
+                app.run(record.id)
+        for name in CLOUDS:
+            app.refresh(name)
+        yield app
 
 
-DOCUMENT = json.loads((Path(__file__).parents[3] / "etc" / "pumphouse" / "openapi.json").read_text())
+@pytest.fixture(scope="module")
+def schema(service):
+    """The document of an application on them."""
+    return schemathesis.openapi.from_wsgi("/v1/openapi.json", create_app(service))
+
+
+@pytest.fixture(scope="module")
+def known(service):
+    """What there is, by the name of a parameter or of a member of a body; chosen by a number."""
+    migrations = [one.id for one in service.migrations()]
+    plan = service.migration("last").plan_id
+    hosts = [one.name for one in service.hosts("source")]
+    return {
+        "cloud": CLOUDS,
+        "source": CLOUDS[:1],
+        "destination": CLOUDS[1:],
+        "migration_id": migrations,
+        "plan_id": (plan,),
+        "plan": (plan,),
+        "host": hosts,
+        "names": (["shop"], ["lab"]),
+    }
+
+
+DOCUMENT = json.loads((ETC / "openapi.json").read_text())
 OPERATIONS = [(path, method) for path, item in DOCUMENT["paths"].items() for method in item]
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-def test_every_answer_is_a_documented_one(schema, path, method, mode):
+def test_every_answer_is_a_documented_one(schema, known, path, method, mode):
     seen = set()
 
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-    @given(case=schema[path][method].as_strategy(generation_mode=mode), known=booleans())
-    def ask(case, known):
-        if known and "migration_id" in case.path_parameters:
-            case.path_parameters["migration_id"] = "last"
+    @given(case=schema[path][method].as_strategy(generation_mode=mode), choice=integers(0, 3))
+    def ask(case, choice):
+        if choice:  # of what there is; else whatever was made up
+            for given in (case.path_parameters, case.body):
+                if isinstance(given, dict):
+                    given.update(
+                        {name: ones[choice % len(ones)] for name, ones in known.items() if name in given}
+                    )
         seen.add(case.call_and_validate(checks=CHECKS).status_code)
 
     ask()
+
     assert seen

@@ -10,6 +10,7 @@ from oslo_policy.generator import generate_sample
 
 from pumphouse import errors
 from pumphouse.api.app import create_app
+from pumphouse.api.documents import Document
 from pumphouse.api.openapi import document
 from pumphouse.api.problems import problem_of
 from pumphouse.config import Config, Store
@@ -47,6 +48,29 @@ def test_every_reference_leads_somewhere():
     known = json.loads(text)["components"]["schemas"]
     used = {part.partition('"')[0] for part in text.split("#/components/schemas/")[1:]}
     assert used <= known.keys()
+
+
+@pytest.fixture(scope="module")
+def told():
+    """The schemas by their names."""
+    return json.loads(document())["components"]["schemas"]
+
+
+def documents(kind=Document):
+    yield kind
+    for child in kind.__subclasses__():
+        yield from documents(child)
+
+
+@pytest.mark.parametrize("kind", sorted(set(documents()), key=lambda kind: kind.__name__))
+def test_no_two_classes_share_a_name_in_the_document(kind, told):
+    """One would be told for the other."""
+    for name, meant in kind.model_json_schema().get("$defs", {}).items():
+        for part in ("enum", "required"):
+            assert name not in told or told[name].get(part) == meant.get(part)
+        assert (
+            name not in told or told[name].get("properties", {}).keys() == meant.get("properties", {}).keys()
+        )
 
 
 def tree(kind=errors.PumphouseError):
