@@ -22,6 +22,7 @@ import requests
 from keystoneauth1 import adapter
 from keystoneauth1 import exceptions as ks
 from keystoneauth1.discover import EndpointData
+from keystoneauth1.identity.base import BaseIdentityPlugin
 from openstack import exceptions as sdk
 from openstack import proxy
 from openstack.config.cloud_region import CloudRegion
@@ -102,6 +103,9 @@ class Sender:
         self._clients: dict[Service, Client] = {}
         # One for all projects of a cloud, so that each service is asked for its versions once.
         self._discovery = discovery
+        self._renewal = threading.Lock()
+        self._tokens_wanted = 0
+        self._tokens_had = 0
 
     @property
     def region(self) -> CloudRegion:
@@ -139,8 +143,9 @@ class Sender:
             return self.client(service).get_endpoint_data()
 
     def reauthenticate(self) -> None:
-        """Forget the token; the next request gets a new one."""
-        self._region.get_session().invalidate()
+        """Have the next request get a new token."""
+        with self._renewal:
+            self._tokens_wanted += 1
 
     def send(self, call: Call) -> Answer:
         """Send it, again where that is safe. Raises :class:`pumphouse.errors.CloudError`."""
@@ -224,9 +229,26 @@ class Sender:
         client = self.client(service)
         return client, dict(client.session.get_auth_headers() or {})
 
+    def _renew(self) -> None:
+        """Get the new token that was asked for.
+
+        It takes the old one's place at once. To invalidate a session leaves a moment without any, in which
+        another thread that is given one by keystoneauth fails with an AssertionError.
+        """
+        with self._renewal:
+            if self._tokens_had == self._tokens_wanted:
+                return
+            session = self._region.get_session()
+            if isinstance(session.auth, BaseIdentityPlugin):
+                session.auth.auth_ref = session.auth.get_auth_ref(session)
+            else:
+                session.invalidate()
+            self._tokens_had = self._tokens_wanted
+
     def _prepare(self, call: Call, work: Callable[[], T]) -> T:
         """Token, catalogue and discovery. Whatever fails here, the request itself was not sent."""
         try:
+            self._renew()
             return work()
         except (ks.ClientException, sdk.SDKException) as failure:
             cause = failures.root(failure)

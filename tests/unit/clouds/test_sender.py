@@ -161,6 +161,20 @@ def test_an_expired_token_is_replaced_once(cloud, server, method):
     assert server.requests[-1].headers["x-auth-token"] == server.tokens[-1]
 
 
+def test_a_new_token_takes_the_old_ones_place_at_once(cloud, server):
+    """keystoneauth gives one to another thread at any moment, and fails if there is none."""
+    server.on("GET", SERVERS, Reply(200, {}))
+    cloud.get(Service.COMPUTE, "/servers")
+    access = cloud._sender.region.get_session().auth
+    cloud._sender.reauthenticate()
+    assert access.auth_ref is not None
+    seen = []
+    server.on("POST", "/identity/v3/auth/tokens", lambda *_: seen.append(access.auth_ref) or server.token(*_))
+    cloud.get(Service.COMPUTE, "/servers")
+    assert [one is not None for one in seen] == [True]
+    assert server.requests[-1].headers["x-auth-token"] == server.tokens[-1] == access.auth_ref.auth_token
+
+
 def test_a_token_that_is_refused_again_is_an_error(cloud, server):
     server.on("GET", SERVERS, BAD_TOKEN)
     with pytest.raises(errors.Unauthorized):
