@@ -36,6 +36,7 @@
     │   ├── WaitTimeout               it did not get where it should in time
     │   ├── VerificationFailed        it arrived, but a field or its data differs
     │   └── HealthCheckFailed         it arrived, but did not pass a check of the operator's
+    ├── Unexpected                    a fault of pumphouse's own, or of a library's
     └── StoreError                    the store or a database failed
         ├── DatabaseError             a database cannot be read or written
         │   └── CannotOpen            the store's database cannot be opened

@@ -143,7 +143,7 @@ class ResourceType(ABC):
     """Whether what is ``alike`` is used: one more cannot be, and the cloud may have made it by itself."""
 
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    """What the operator chooses for each of them, by name, and what there is to choose from."""
+    """What the operator chooses for each of them, by name, and out of what; out of () means any text."""
 
     # -- reading
 
@@ -278,9 +278,9 @@ class ResourceType(ABC):
         """What changes whenever its data may have; "" for what has none, or whose data never change."""
         return ""
 
-    def keeps_copy(self, resource: Resource) -> bool:
-        """Whether the operator says that what was copied of it is what counts, whatever was changed since."""
-        return False
+    def copied_until(self, resource: Resource) -> str:
+        """The :meth:`touched` until which the operator says that nothing was written since it was copied."""
+        return ""
 
     def rests(self, resource: Resource) -> bool:
         """Whether it is out of service on the source while it moves."""

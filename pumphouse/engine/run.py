@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import uuid
@@ -11,7 +10,7 @@ from typing import Any
 
 import networkx as nx
 from taskflow import states
-from taskflow.exceptions import NotFound, WrappedFailure
+from taskflow.exceptions import NotFound, StorageFailure, WrappedFailure
 from taskflow.persistence import models
 from taskflow.types.failure import Failure
 from taskflow.types.notifier import Notifier
@@ -24,13 +23,12 @@ from pumphouse.engine.resumable import ResumableEngine, load_engine
 from pumphouse.engine.scheduler import Outcome, run_graph
 from pumphouse.engine.workplace import Workplace
 from pumphouse.events import StepChanged, UnitChanged
-from pumphouse.flow.tasks import compile_unit, parse_symbol
+from pumphouse.flow.tasks import compile_unit, parse_symbol, unexpected
 from pumphouse.flow.units import Unit, divide
 from pumphouse.model import Action
+from pumphouse.store.database import database_failed
 from pumphouse.store.states import UnitState
 from pumphouse.store.units import UnitRecord
-
-LOG = logging.getLogger(__name__)
 
 NAMESPACE = uuid.UUID("5f0cb8f1-3c1e-4d0a-9d55-0a1f6a3b7c55")
 """Of the ids of flow details, so that a resumed unit finds its own again."""
@@ -254,10 +252,10 @@ def _failed(unit: str, error: Exception) -> Outcome:
         if not failures:
             return Outcome(state=UnitState.FAILED, reason="; ".join(one.exception_str for one in error))
         cause = failures[0].exception
-    if not isinstance(cause, errors.PumphouseError):  # of no step: those name theirs
-        what = f"unexpected {type(cause).__name__}"
-        LOG.error("%s: %s", unit, what, exc_info=cause)
-        cause = errors.Unexpected(what, resource=unit)
+    if isinstance(cause, StorageFailure):
+        cause = database_failed(cause.__cause__ or cause)
+    elif not isinstance(cause, errors.PumphouseError):  # of no step: those name theirs
+        cause = unexpected(unit, cause, resource=unit)
     return Outcome(state=UnitState.FAILED, reason=str(cause) or type(cause).__name__, error=cause)
 
 

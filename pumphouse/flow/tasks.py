@@ -8,6 +8,7 @@ the unit; so TaskFlow derives the order from the data. What other units made com
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -48,21 +49,19 @@ class StepTask(task.Task):
 
     def _named(self, call: Callable[[], Any]) -> Any:
         """The result of a call, whose errors name the resource and what to do next."""
+        resource = str(self.step.item.resource)
         try:
             return call()
         except errors.PumphouseError as error:
-            error.resource = error.resource or str(self.step.item.resource)
+            error.resource = error.resource or resource
             error.next_step = error.next_step or NEXT_STEP
             raise
         except Interrupted:
             raise
-        except OSError as error:  # of this machine: no room, no such file
-            resource = str(self.step.item.resource)
-            raise errors.ResourceError(str(error), resource=resource, next_step=NEXT_STEP) from error
-        except Exception as error:
-            what = f"unexpected {type(error).__name__}"
-            LOG.exception("%s: %s", self.name, what)
-            raise errors.Unexpected(what, resource=str(self.step.item.resource)) from error
+        except Exception as error:  # noqa: BLE001 -- told as what it is
+            trouble = unexpected(self.name, error, resource=resource)
+        # Not as its cause, with which TaskFlow would keep the text.
+        raise trouble
 
     def revert(self, *_args: Any, **_kwargs: Any) -> None:
         """Undo what the journal says of this run. What could not be undone is in the journal.
@@ -73,6 +72,17 @@ class StepTask(task.Task):
             trouble = take_back(self.step, entry)
             if trouble is not None:
                 self.step.context.note(self.step.item.ref, f"could not be taken back: {trouble}")
+
+
+def unexpected(where: str, error: BaseException, *, resource: str) -> errors.PumphouseError:
+    """What to tell of an error that nobody raised on purpose. The log has where, and no text of it either."""
+    if type(error).__module__ == "builtins" and isinstance(error, OSError) and error.strerror:
+        # This machine's, such as a full disk. That libraries derive errors from it says nothing.
+        file = f": {error.filename}" if error.filename else ""
+        return errors.ResourceError(f"{error.strerror}{file}", resource=resource, next_step=NEXT_STEP)
+    what = f"unexpected {type(error).__name__}"
+    LOG.error("%s: %s\n%s", where, what, "".join(traceback.format_tb(error.__traceback__)))
+    return errors.Unexpected(what, resource=resource)
 
 
 def symbol(ref: Ref, step: str) -> str:

@@ -2,8 +2,8 @@
 
 The source's one may have been used since it was copied. What was copied while it was in use has moved with
 what used it; what becomes of both on the source after that is no use. A copy that is in use itself by now is
-what counts, unless something else, which has used the source's one since, is to have it. So is one of which
-the operator says so.
+what counts, unless something else, which has used the source's one since, is to have it. So is one
+of which the operator says that nothing was written until the source's last change, and until no later one.
 """
 
 from __future__ import annotations
@@ -29,6 +29,12 @@ class Copied:
     waits: bool = False
 
 
+def is_vouched(here: Resource, kind: ResourceType) -> bool:
+    """Whether the operator says that a copy has all that was written until its last change. Pure."""
+    until = kind.copied_until(here)
+    return bool(until) and until == kind.touched(here)
+
+
 def is_old(
     copied: Copied | None,
     here: Resource,
@@ -43,9 +49,9 @@ def is_old(
     """
     if copied is None or copied.made_id != there.ref.id or kind.touched(here) == copied.left_at:
         return False
-    if kind.keeps_copy(here):
-        return False
     newly = set(kind.used_by(here)) - copied.used_by
+    if is_vouched(here, kind) and not any(map(moves, newly)):
+        return False
     if copied.used_by and not newly:
         return False
     in_use = any(True for _ in kind.used_by(there)) and not copied.waits

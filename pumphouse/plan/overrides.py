@@ -159,7 +159,12 @@ def _rule(data: Any, registry: Registry, where: str) -> Rule:
             next_step=f"Known are: {', '.join(sorted(known))}.",
         )
     for name, values in kind.choices.items():
-        if name in data["set"] and data["set"][name] not in values:
+        if name in data["set"] and not values and not isinstance(data["set"][name], str):
+            raise errors.BadOverride(
+                f"{where}: {name} of {data['type']} must be text, not {data['set'][name]!r}",
+                next_step="Put it into quotes.",
+            )
+        if name in data["set"] and values and data["set"][name] not in values:
             raise errors.BadOverride(
                 f"{where}: {data['type']} has no {name} {data['set'][name]!r}",
                 next_step=f"Choose one of: {', '.join(values)}.",

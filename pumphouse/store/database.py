@@ -100,7 +100,7 @@ def retried(method: Callable[_P, _R]) -> Callable[_P, _R]:
                 return method(*args, **kwargs)
             except SQLAlchemyError as error:
                 if attempt == _ATTEMPTS or not is_contention(error):
-                    raise _failed(error) from error
+                    raise database_failed(error) from error
                 time.sleep(random.uniform(0.5, 1) * 0.05 * 2**attempt)  # noqa: S311  # spreads, protects nothing
         raise AssertionError("unreachable")
 
@@ -119,7 +119,8 @@ def is_contention(error: SQLAlchemyError) -> bool:
     return not codes.isdisjoint(_CONTENTION)
 
 
-def _failed(error: SQLAlchemyError) -> DatabaseError:
+def database_failed(error: BaseException) -> DatabaseError:
+    """What to tell of an error of the database's driver, or of SQLAlchemy."""
     return DatabaseError(
         f"the store's database failed: {_said(error)}",
         next_step="See that it is up and has room, then resume.",

@@ -22,8 +22,8 @@ from pumphouse.rest import RestType
 MARKER = "pumphouse_source"
 _SHARES = "2.60"
 """The compute API that attaches a volume to several servers."""
-_COPY, _CHECK, _KEEP = "copy", "check", "keep"
-"""The choice of what becomes of a copy whose source was changed since: see plan.copies."""
+_COPIED_UNTIL = "copied_until"
+"""The choice that says what a copy still has: see plan.copies."""
 
 _SERVICES_METADATA = frozenset({MARKER, "readonly", "attached_mode"})
 
@@ -89,7 +89,7 @@ class Volume(RestType):
     )
     choices = {  # noqa: RUF012 -- typed as a constant by the base class
         managing.CHOICE: (managing.COPY, managing.MANAGE),
-        _COPY: (_CHECK, _KEEP),
+        _COPIED_UNTIL: (),
     }
 
     # -- reading
@@ -161,17 +161,17 @@ class Volume(RestType):
         return str(resource.facts.get("updated") or "")
 
     def choose(self, resource: Resource, chosen: Mapping[str, str]) -> Resource:
-        """Whether it changes hands instead of being copied, and a copy of it is kept: as rules say."""
+        """Whether it changes hands instead of being copied, and until when its copy has all: as rules say."""
         facts = dict(resource.facts)
         if chosen.get(managing.CHOICE) == managing.MANAGE and not self.is_part(resource):
             facts[managing.CHOICE] = managing.MANAGE
-        if chosen.get(_COPY) == _KEEP:
-            facts[_COPY] = _KEEP
+        if chosen.get(_COPIED_UNTIL):
+            facts[_COPIED_UNTIL] = chosen[_COPIED_UNTIL]
         return replace(resource, facts=facts) if facts != resource.facts else resource
 
-    def keeps_copy(self, resource: Resource) -> bool:
-        """Where a rule says so."""
-        return bool(resource.facts.get(_COPY) == _KEEP)
+    def copied_until(self, resource: Resource) -> str:
+        """The time that a rule says."""
+        return str(resource.facts.get(_COPIED_UNTIL, ""))
 
     def way(self, resource: Resource) -> str:
         """The one that a rule says."""

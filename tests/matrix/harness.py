@@ -27,7 +27,7 @@ from pumphouse.devcloud import TIMINGS, DevCloud, clouds_yaml
 from pumphouse.devcloud.saved import Saved
 from pumphouse.devcloud.volume_storage import share_storage
 
-from .tenant import CHANGES_HANDS, DESCRIBED_ANEW, fill_destination, fill_source
+from .tenant import CHANGES_HANDS, fill_destination, fill_source
 
 QUICK = dict.fromkeys(TIMINGS, 0.02) | {"network": 0.0}
 TENANT = "corp/shop"
@@ -189,16 +189,19 @@ class Pair:
             f"[store]\nurl = sqlite:///{self._store}/pumphouse.db\n"
             f"[engine]\npoll_interval = 0.02\n[migration]\ndisk_mode = auto\n{databases}"
         )
-        choices = {CHANGES_HANDS: {"mover": "cinder-manage"}, DESCRIBED_ANEW: {"copy": "keep"}}
-        rules = [{"type": "volume", "when": {"name": name}, "set": one} for name, one in choices.items()]
         self.overrides = self._directory / OVERRIDES
-        self.overrides.write_text(json.dumps({"rules": rules}))
+        self.choose({CHANGES_HANDS: {"mover": "cinder-manage"}})
         self.environment = {
             "HOME": str(home),
             "OS_CLIENT_CONFIG_FILE": str(self._directory / "clouds.yaml"),
             "NO_COLOR": "1",
             "COLUMNS": "200",
         }
+
+    def choose(self, choices: Mapping[str, Mapping[str, str]]) -> None:
+        """Have rules choose so for volumes, by their names."""
+        rules = [{"type": "volume", "when": {"name": name}, "set": one} for name, one in choices.items()]
+        self.overrides.write_text(json.dumps({"rules": rules}))
 
     @property
     def config_file(self) -> Path:

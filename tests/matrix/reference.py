@@ -13,7 +13,7 @@ from states import differences
 from pumphouse.devcloud import DevCloud
 
 from .harness import OVERRIDES, TENANT, Moment, Pair, States
-from .tenant import change_source
+from .tenant import CHANGES_HANDS, DESCRIBED_ANEW, change_source, changed_at
 
 MIGRATE = ("migrate", "tenant", TENANT, "--override", OVERRIDES, "--yes")
 RESUME = ("migration", "resume", "last")
@@ -94,6 +94,9 @@ def make_change(pair: Pair, first: Reference) -> Reference:
     """Change what was migrated already, on the source; migrate it again, and take that back."""
     pair.restore(first.end)
     change_source(pair.source)
+    # Its time tells no new description from a use, so that the operator has to.
+    vouched = {"copied_until": changed_at(pair.source, DESCRIBED_ANEW)}
+    pair.choose({CHANGES_HANDS: {"mover": "cinder-manage"}, DESCRIBED_ANEW: vouched})
     return _make(pair, pair.save())
 
 

@@ -83,6 +83,13 @@ def change_source(cloud: DevCloud) -> None:
         add_network(admin, {"name": "more", "project_id": project, "subnets": [{"cidr": "10.7.0.0/24"}]})
 
 
+def changed_at(cloud: DevCloud, name: str) -> str:
+    """When a volume was changed last, as the cloud tells."""
+    with _admin(cloud) as admin:
+        (found,) = admin.get("volume", f"/volumes/detail?all_tenants=1&name={name}")["volumes"]
+    return str(found["updated_at"])
+
+
 def fill_destination(cloud: DevCloud) -> None:
     """What the tenant finds: a way out, a volume type, and somebody else."""
     with _admin(cloud) as admin:

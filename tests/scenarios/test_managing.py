@@ -205,6 +205,18 @@ def test_a_take_back_that_fails_is_tried_again_and_cannot_be_finalised_away(shar
     assert content(shared.source, "notes") == data
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_lost_answer_on_the_way_back_is_got_over(shared, when):
+    before, data = states(shared), content(shared.source, "notes")
+    record = shared.app.run(start(shared, "lab"))
+    lost = shared.destination.faults.add("drop", kind=UNMANAGE, when=when)
+    assert shared.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert lost.hits
+    assert states(shared) == before
+    assert content(shared.source, "notes") == data
+
+
 def test_what_was_managed_twice_is_let_go_of_twice(shared):
     """A request whose answer was lost was applied after it was looked for, and sent again."""
     before, data = states(shared), content(shared.source, "notes")

@@ -17,7 +17,6 @@ from pumphouse.steps import Create
 from pumphouse.store.states import MigrationState, UnitState
 from pumphouse.store.wishes import Wish
 
-KEEP = {"rules": [{"type": "volume", "when": {"name": "backup"}, "set": {"copy": "keep"}}]}
 SINCE = b"written since"
 
 
@@ -255,18 +254,47 @@ def test_another_plan_takes_no_old_copy_for_new(site):
     assert site.plan().nothing_to_do
 
 
-def test_a_copy_is_kept_where_the_operator_says_that_nothing_was_written(site):
+def changed_at(site):
+    """When the volume was changed last, as the source tells."""
+    with openstack.connect(cloud="source") as source:
+        return source.block_storage.get_volume(volume(site.source)["id"]).updated_at
+
+
+def vouching(site):
+    """A rule that says that nothing was written until the last change."""
+    rule = {"when": {"name": "backup"}, "set": {"copied_until": changed_at(site)}}
+    return {"rules": [{"type": "volume", **rule}]}
+
+
+def test_a_copy_is_kept_while_the_operator_says_that_nothing_was_written(site):
     site.migrate()
     with openstack.connect(cloud="source") as source:
         source.block_storage.update_volume(volume(site.source)["id"], description="of last night")
     ref = Ref("volume", volume(site.source)["id"])
     refused = site.plan().by_ref[ref]
     assert refused.action is Action.BLOCKED
-    assert "copy: keep" in refused.problems[0].next_step
-    record = site.app.start(site.plan(overrides=KEEP), check_fresh=True)
-    assert site.app.run(record.id).state is MigrationState.SUCCEEDED
+    rule = vouching(site)
+    assert f"copied_until: '{changed_at(site)}'" in refused.problems[0].next_step
+    plan = site.plan(overrides=rule)
+    assert "a rule says" in plan.by_ref[ref].problems[0].summary
+    record = site.app.run(site.app.start(plan, check_fresh=True).id)
+    assert record.state is MigrationState.SUCCEEDED
     assert volume(site.destination)["description"] == "of last night"
-    assert site.plan(overrides=KEEP).nothing_to_do
+    assert site.plan(overrides=rule).nothing_to_do
+    time.sleep(1)  # times are told in seconds
+    use(site)
+    assert site.plan(overrides=rule).by_ref[ref].action is Action.BLOCKED
+    assert not site.app.verify(record.id).verified
+
+
+def test_no_rule_keeps_the_copy_of_what_another_moved_server_has_used(site):
+    site.destination.faults.add("server_error", path="web-2")
+    assert site.migrate().state is MigrationState.PARTIAL
+    source = openstack.connect(cloud="source")
+    server = source.compute.find_server("web-2", all_projects=True)
+    attach(source, server, volume(site.source)["id"], site.source)
+    plan = site.plan(server.id, kind=ScopeKind.SERVER, overrides=vouching(site))
+    assert volume(site.source)["id"] in {one.ref.id for one in plan.doing(Action.BLOCKED)}
 
 
 def test_a_plan_of_the_server_that_has_it_by_now_takes_no_old_copy(site):
