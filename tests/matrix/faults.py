@@ -409,9 +409,9 @@ def states(pair: Pair) -> States:
     for state in found.values():
         for image in state["tables"].get("images", ()):
             image["properties"].pop("pumphouse_source", None)
-        for volume in state["tables"].get("volumes", ()):
-            if volume["name"] == CHANGES_HANDS:
-                volume["metadata"].pop("pumphouse_source", None)
+    for volume in found["destination"]["tables"].get("volumes", ()):
+        if volume["name"] == CHANGES_HANDS:
+            volume["metadata"].pop("pumphouse_source", None)
     return found
 
 

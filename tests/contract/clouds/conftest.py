@@ -18,6 +18,7 @@ EMBEDDED = "embedded"
 CLOUDS = (EMBEDDED, *os.environ.get("PUMPHOUSE_TEST_CLOUDS", "").split())
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where a cloud is known to answer otherwise, the reason stands at the test, and must hold."""
     for item in items:
