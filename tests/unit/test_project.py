@@ -96,4 +96,4 @@ def test_without_a_python_that_is_new_enough_it_says_so(tmp_path):
 
 def test_ci_checks_style_and_types_runs_the_tests_and_builds_the_documentation():
     called = re.findall(r"^make ([a-z-]+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
-    assert called == ["venv", "lint", "test", "test-slow", "docs"]
+    assert called == ["venv", "lint", "test", "test-slow", "docs", "test-openstack"]
