@@ -353,7 +353,11 @@ def take(step: Create, cloud: CloudAPI, want: Want) -> str:
     )
     entry = _held(context, item, problem)
     host = entry.detail["host"]
-    place = storage.only(storage.lying(storage.stored(context.destination, host), entry.detail), problem)
+
+    def look() -> list[Stored] | None:
+        return storage.lying(storage.stored(context.destination, host), entry.detail) or None
+
+    place = storage.only(late(context, look) or (), problem)
     _noted(context, entry, [place])
     kind = cast("Managed", item.kind)
     made = _manage_once(context, kind, cloud, want, {"host": host, "ref": place.reference})

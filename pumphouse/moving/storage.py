@@ -6,6 +6,7 @@ that it has been called is kept, and so are the ids that services have known it 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -37,13 +38,22 @@ class Stored:
 
 
 def stored(cloud: CloudAPI, host: str) -> Iterator[Stored]:
-    """All that one backend sees. Raises CloudError where it cannot tell."""
+    """All that one backend sees, each once. Raises CloudError where it cannot tell.
+
+    The listing is paged by numbers, so that what comes onto the storage meanwhile moves the rest: an entry is
+    listed on the next page again. What goes from there meanwhile may hide one.
+    """
     backend, first = host.partition("#")[0], None
+    told: set[str] = set()
     path, key = "/manageable_volumes/detail", "manageable-volumes"
     for one in cloud.each(Service.VOLUME, path, key, params={"host": backend}, up_to=SINCE):
         if one["reference"] == first:
             return  # a driver that knows no offset begins anew
         first = first or one["reference"]
+        reference = json.dumps(one["reference"], sort_keys=True)
+        if reference in told:
+            continue
+        told.add(reference)
         safe = one.get("safe_to_manage", True)
         yield Stored(
             reference=one["reference"],

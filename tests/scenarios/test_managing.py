@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pumphouse.devcloud import volume_storage
 from pumphouse.devcloud.volume_storage import share_storage
 from pumphouse.errors import WrongState
 from pumphouse.events import Noted
@@ -178,6 +179,23 @@ def test_whatever_it_is_called_and_however_the_list_is_cut(shared, driver):
     assert shared.app.rollback(record.id).state is MigrationState.ROLLED_BACK
     assert states(shared) == before
     assert content(shared.source, "notes") == data
+
+
+def test_what_comes_onto_the_storage_while_it_is_listed_is_no_trouble(shared, monkeypatch):
+    """Each page begins at a number, so that what is new puts others onto the next page once more."""
+    listing, came = volume_storage._listing, []
+
+    def grows(cloud, request, *, detail):
+        if cloud is shared.destination and len(came) < 3 and (offset := int(request.arg("offset") or 0)):
+            came.append(offset)
+            for number in range(offset - 1):
+                cloud.files.create("unmanaged", f"a-{len(came)}-{number}", size=1)
+        return listing(cloud, request, detail=detail)
+
+    monkeypatch.setattr(volume_storage, "_listing", grows)
+    record = shared.app.run(start(shared, "lab"))
+    assert len(came) > 1
+    assert (record.state, record.reason) == (MigrationState.SUCCEEDED, "")
 
 
 def test_what_the_destination_says_is_unsafe_stays_the_sources(shared):
