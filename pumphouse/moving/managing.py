@@ -287,6 +287,8 @@ class Unmanage(Step):
         names = ["bootable", "image_metadata", *(["readonly"] if was["readonly"] else [])]
         kind.update(cloud, made, want, {name: was[name] for name in names})
         kind.unmark(cloud, made)
+        if kind.read(cloud.get(Service.VOLUME, f"/volumes/{made}")["volume"]).made_from:
+            raise self._trouble(f"volume {made} of the source still has the marker", next_step=_AGAIN)
         context.note(item.ref, f"it is the source's again, as volume {made}")
 
     def _from_before(

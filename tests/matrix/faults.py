@@ -219,7 +219,11 @@ class Lab:
         check = _Checks(self, case)
         with self.app(silence=SILENCE if case.fault == "stall" else 30.0) as app:
             {PLAN: check.planned, UNDO: check.undone}.get(case.phase, check.migrated)(app)
-        return check.wrong if injection.hits else [*check.wrong, "the request was not sent"]
+        if injection.hits or check.wrong:
+            return check.wrong
+        if case.kind.startswith("GET "):
+            pytest.skip("a look that the undisturbed migration had to take, and this one had not")
+        return ["the request was not sent"]
 
 
 def _now(injection: Mapping[str, Any]) -> dict[str, Any]:
