@@ -105,7 +105,8 @@ class NewAction(Document):
     action: MigrationAction
     jobs: Jobs | None = Field(
         default=None,
-        description="How many steps run at the same time from now on: for `resume`, `retry` and `rollback`.",
+        description="How many steps run at the same time from now on: for `resume`, `cutover`, `retry` and "
+        "`rollback`.",
     )
 
     @model_validator(mode="after")
