@@ -161,7 +161,7 @@ def _rule(data: Any, registry: Registry, where: str) -> Rule:
     for name, values in kind.choices.items():
         if name in data["set"] and not values and not isinstance(data["set"][name], str):
             raise errors.BadOverride(
-                f"{where}: {name} of {data['type']} must be text, not {data['set'][name]!r}",
+                f"{where}: {name} of {data['type']} must be text, not {data['set'][name]}",
                 next_step="Put it into quotes.",
             )
         if name in data["set"] and values and data["set"][name] not in values:
