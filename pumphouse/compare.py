@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pumphouse.fields import Field
+from pumphouse.model import Resource
 from pumphouse.resource import ResourceType
 
 
@@ -36,6 +37,13 @@ def differences(
         for field in kind.carried()
         if field.name in want and field.name in have and not same(field, want[field.name], have[field.name])
     )
+
+
+def unset(kind: ResourceType, want: Mapping[str, Any], there: Resource | None) -> frozenset[str]:
+    """The names of the carried fields that are not yet as they shall be: all of them if nothing is there."""
+    if there is None:
+        return frozenset(field.name for field in kind.carried())
+    return frozenset(one.field for one in differences(kind, want, there.fields))
 
 
 def same(field: Field, want: Any, have: Any) -> bool:

@@ -45,10 +45,9 @@ class KeystoneType(RestType):
         body = {**super().body(want), "description": f"{MARKER_TAG}{want.marker}"}
         return {**body, "options": options} if "options" in body else body
 
-    def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
-        """Set the description, and that it is immutable; what an earlier attempt has set is left alone."""
+    def finish(self, cloud: CloudAPI, identity: str, want: Want, *, there: Resource | None) -> None:
+        """Set the description, and that it is immutable."""
         wanted = want.fields["description"]
-        there = self.show(cloud, identity, project_id=None)
         done = there is not None and there.made_from is None and there.fields["description"] == wanted
         KeystoneType.update(self, cloud, identity, want, {} if done else {"description": wanted})
 
@@ -98,7 +97,7 @@ class TaggedKeystoneType(KeystoneType):
         """The body with the marker."""
         return {**RestType.body(self, want), "tags": self._tags(want.fields["tags"], want)}
 
-    def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
+    def finish(self, cloud: CloudAPI, identity: str, want: Want, *, there: Resource | None) -> None:
         """Nothing: it was whole from the first request on."""
 
     def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:

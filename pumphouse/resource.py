@@ -300,8 +300,12 @@ class ResourceType(ABC):
     def create(self, cloud: CloudAPI, want: Want) -> str:
         """Make it with one request where the API allows, marker included, and return its id."""
 
-    def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
-        """What creating needs after the first request (marker, parts of it). Safe to repeat."""
+    def finish(self, cloud: CloudAPI, identity: str, want: Want, *, there: Resource | None) -> None:
+        """What creating needs after the first request (marker, parts of it).
+
+        :param there: as an earlier attempt has left it; None if this one made it. What is set by then is not
+            set again, so that attempts that die soon get on all the same.
+        """
 
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
         """The one that an earlier attempt of ours made, or None.

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from pumphouse import errors
 from pumphouse.cloud_api import CloudAPI
+from pumphouse.compare import unset
 from pumphouse.fields import Role, drop
 from pumphouse.model import Inventory, Ref, Resource
 from pumphouse.resource import Reach, ResourceType, Want
@@ -134,8 +135,11 @@ class NeutronType(RestType):
         body = {name: value for name, value in super().body(want).items() if name != "tags"}
         return {**body, "description": f"{MARKER_TAG}{want.marker}"} if self.described else body
 
-    def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
+    def finish(self, cloud: CloudAPI, identity: str, want: Want, *, there: Resource | None) -> None:
         """Set the tags, the marker among them, and then the description."""
+        is_marked = there is not None and there.made_from == want.marker
+        if is_marked and not unset(self, want.fields, there) & {"tags", "description"}:
+            return
         if self.tagged:
             tags = sorted({*want.fields.get("tags", ()), f"{MARKER_TAG}{want.marker}"})
             cloud.put(self.service, f"{self.path}/{identity}/tags", {"tags": tags})

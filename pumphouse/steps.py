@@ -207,7 +207,8 @@ class Create(Step):
             else:
                 made = self._make_own(cloud, entry)
                 context.journal.made(entry, made)
-        kind.finish(cloud, made, want)
+        there = kind.show(cloud, made, project_id=want.project_id) if entry.repeated else None
+        kind.finish(cloud, made, want, there=there)
         context.ids.put(self.item.ref, made, made=True)
         return made
 

@@ -60,7 +60,8 @@ class Access:
         path = self._path(project_id, role, user)
         ref = Ref("project", f"{project_id}/{role}")
         earlier = [one for one in self._journal.open_entries(ref, STEP) if one.side is self._side]
-        if not earlier and self._cloud.exists(Service.IDENTITY, path):
+        there = self._cloud.exists(Service.IDENTITY, path)
+        if there and not earlier:
             return False
         entry = self._journal.intend(
             ref,
@@ -69,9 +70,10 @@ class Access:
             detail={"project_id": project_id, "role_id": role, "user_id": user},
             temporary=True,
         )
-        self._cloud.put(Service.IDENTITY, path)
+        if not there:
+            self._cloud.put(Service.IDENTITY, path)
         self._journal.made(entry, role)
-        return True
+        return not there
 
     @staticmethod
     def _path(project_id: str, role: str, user: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol, cast
 
 from pumphouse import errors
 from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.compare import unset
 from pumphouse.context import PENDING, Deferred, Item, JournalEntry
 from pumphouse.model import Action, Side
 from pumphouse.moving.carrier import CleanUp, Temporary, ToImage, Transfer, carrier_there, same_data
@@ -287,12 +288,11 @@ class Settle(Step):
     def run(self) -> Any:
         """Nothing."""
         if self.item.action is Action.CREATE:
-            want = self.want()
-            names = ["bootable", "image_metadata"]
-            if want.fields["readonly"]:  # no volume begins so, and the service would keep that it was told
-                names.append("readonly")
-            changed = {name: want.fields[name] for name in names}
-            self.item.kind.update(self.acting(want.project_id), self.destination_id(), want, changed)
+            kind, identity, want = self.item.kind, self.destination_id(), self.want()
+            cloud = self.acting(want.project_id)
+            there = kind.show(cloud, identity, project_id=want.project_id)
+            names = unset(kind, want.fields, there) & {"bootable", "image_metadata", "readonly"}
+            kind.update(cloud, identity, want, {name: want.fields[name] for name in sorted(names)})
 
 
 class VerifyVolume(Verify):

@@ -7,6 +7,7 @@ from typing import Any
 
 from pumphouse import errors
 from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.compare import unset
 from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Inventory, Ref, Resource
 from pumphouse.resource import Adopt, Reach, ScopeLevel, Want
@@ -115,12 +116,15 @@ class Flavor(RestType):
         answer = cloud.post(self.service, self.path, {"flavor": flavor}, up_to=self.up_to)
         return str(answer["flavor"]["id"])
 
-    def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
+    def finish(self, cloud: CloudAPI, identity: str, want: Want, *, there: Resource | None) -> None:
         """Set the description, which was the marker until now, and the extra specs, and grant access."""
-        if cloud.supports(self.service, DESCRIBED):
+        missing = unset(self, want.fields, there)
+        if "description" in missing and cloud.supports(self.service, DESCRIBED):
             self._describe(cloud, identity, want.fields.get("description"))
-        self._set_specs(cloud, identity, want.fields["extra_specs"])
-        for project in want.fields["access"]:
+        if "extra_specs" in missing:
+            self._set_specs(cloud, identity, want.fields["extra_specs"])
+        granted = there.fields["access"] if there is not None else ()
+        for project in sorted(set(want.fields["access"]).difference(granted)):
             self._grant(cloud, identity, project)
 
     def find(self, cloud: CloudAPI, want: Want) -> str | None:

@@ -78,7 +78,7 @@ class CopyData(Step):
         )
         context.journal.made(entry, made)
         context.ids.put(self.item.ref, made, made=True)
-        kind.finish(cloud, made, want)
+        kind.finish(cloud, made, want, there=None)
 
 
 class Finish(Step):
@@ -308,10 +308,12 @@ class Image(RestType):
             answer = cloud.post(self.service, self.path, body)
         return str(answer["id"])
 
-    def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
+    def finish(self, cloud: CloudAPI, identity: str, want: Want, *, there: Resource | None) -> None:
         """Share it."""
+        shared = there.fields.get("members", ()) if there is not None else ()
         for member in want.fields["members"]:
-            self._share(cloud, identity, member)
+            if member not in shared:
+                self._share(cloud, identity, member)
 
     def find(self, cloud: CloudAPI, want: Want) -> str | None:
         """By marker, among the owner's."""

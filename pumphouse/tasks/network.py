@@ -155,10 +155,10 @@ class Network(NeutronType):
         """Sharing with single projects has requests of its own."""
         return {name: value for name, value in super().body(want).items() if name != "shared_with"}
 
-    def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
+    def finish(self, cloud: CloudAPI, identity: str, want: Want, *, there: Resource | None) -> None:
         """Share it, and then tag it."""
         self._share(cloud, identity, want, want.fields.get("shared_with", ()))
-        super().finish(cloud, identity, want)
+        super().finish(cloud, identity, want, there=there)
 
     def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
         """PUT; what we shared is no longer shared when ``changed`` lacks it."""

@@ -67,13 +67,12 @@ class Role(KeystoneType):
         """What a role implies has requests of its own."""
         return {name: value for name, value in super().body(want).items() if name != "implies"}
 
-    def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
+    def finish(self, cloud: CloudAPI, identity: str, want: Want, *, there: Resource | None) -> None:
         """Let it imply what it implies on the source."""
-        super().finish(cloud, identity, want)
-        there = self.show(cloud, identity, project_id=None) if want.fields["implies"] else None
-        for implied in want.fields["implies"]:
-            if there is None or implied not in there.fields["implies"]:
-                cloud.put(self.service, f"{self.path}/{identity}/implies/{implied}")
+        super().finish(cloud, identity, want, there=there)
+        implies = there.fields["implies"] if there is not None else ()
+        for implied in sorted(set(want.fields["implies"]).difference(implies)):
+            cloud.put(self.service, f"{self.path}/{identity}/implies/{implied}")
 
     def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:
         """PATCH; implied roles one by one."""

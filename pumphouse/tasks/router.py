@@ -9,6 +9,7 @@ from typing import Any
 
 from pumphouse import errors
 from pumphouse.cloud_api import CloudAPI, Service
+from pumphouse.compare import unset
 from pumphouse.fields import copy, drop, key, ref
 from pumphouse.model import Inventory, Resource
 from pumphouse.resource import Problem, Reach, ScopeLevel, Severity, Want
@@ -148,11 +149,11 @@ class Router(NeutronType):
             name: value for name, value in super().body(want).items() if name not in {"interfaces", "routes"}
         }
 
-    def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
+    def finish(self, cloud: CloudAPI, identity: str, want: Want, *, there: Resource | None) -> None:
         """Tag it, add the interfaces that are missing, and then the routes, which need them."""
-        super().finish(cloud, identity, want)
+        super().finish(cloud, identity, want, there=there)
         self._add(cloud, identity, want, _wanted(want.fields) - _there(cloud, identity))
-        if want.fields.get("routes"):
+        if want.fields.get("routes") and "routes" in unset(self, want.fields, there):
             self._route(cloud, identity, want.fields["routes"])
 
     def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:

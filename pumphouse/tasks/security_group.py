@@ -66,7 +66,7 @@ class SecurityGroup(NeutronType):
         )
         return str(found[0]["id"])
 
-    def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
+    def finish(self, cloud: CloudAPI, identity: str, want: Want, *, there: Resource | None) -> None:
         """Remove the rules it was born with and the source lacks, then tag it.
 
         Rules that name other groups are never automatic, and so are left.
@@ -77,4 +77,4 @@ class SecurityGroup(NeutronType):
             said = says(rule, group=identity)
             if said not in wanted and said[_REMOTE_GROUP] in {None, "itself"}:
                 cloud.delete(self.service, f"{_RULES_PATH}/{rule['id']}")
-        super().finish(cloud, identity, want)
+        super().finish(cloud, identity, want, there=there)

@@ -89,10 +89,11 @@ class User(ActorType):
         """The body with a password that nobody knows, long and mixed enough for the usual rules."""
         return {**super().body(want), "password": f"{secrets.token_urlsafe(32)}aA1-"}
 
-    def finish(self, cloud: CloudAPI, identity: str, want: Want) -> None:
+    def finish(self, cloud: CloudAPI, identity: str, want: Want, *, there: Resource | None) -> None:
         """Put it into its groups."""
-        super().finish(cloud, identity, want)
-        for group in want.fields.get("groups", ()):
+        super().finish(cloud, identity, want, there=there)
+        joined = there.fields.get("groups", ()) if there is not None else ()
+        for group in sorted(set(want.fields.get("groups", ())).difference(joined)):
             cloud.put(self.service, f"/groups/{group}/users/{identity}")
 
     def update(self, cloud: CloudAPI, identity: str, want: Want, changed: Mapping[str, Any]) -> None:

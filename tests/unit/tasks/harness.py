@@ -16,6 +16,7 @@ from pumphouse import errors
 from pumphouse.cloud_api import Service
 from pumphouse.clouds import Cloud
 from pumphouse.context import PENDING, Carried, Context, Deferred, Item, JournalEntry, JournalState, Settings
+from pumphouse.devcloud import DevCloud
 from pumphouse.model import Action, Inventory, Ref, Resource, Side
 from pumphouse.moving.carrier import CARRIER
 from pumphouse.resource import Reach, ResourceType
@@ -201,6 +202,12 @@ class Bench:
             if step.applies(self.item(kind, resource)):
                 self.step(kind, resource, step.name)
         return self.ids.get(resource.ref)
+
+    def writes_again(self, cloud: DevCloud, kind: ResourceType, resource: Resource) -> list[str]:
+        """Carry again what has been carried: the requests with which this writes to the destination."""
+        cloud.counts.reset()
+        self.carry(kind, resource)
+        return [str(write["kind"]) for write in cloud.counts.writes]
 
     def undo(self, kinds: Iterable[ResourceType], resources: Mapping[Ref, Resource]) -> None:
         """Take everything back, newest first."""

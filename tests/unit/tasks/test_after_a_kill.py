@@ -155,6 +155,16 @@ def test_what_the_lost_request_made_is_found_and_finished(killed):
     assert not killed.is_there(made)
 
 
+@pytest.mark.parametrize(
+    "killed", ["user", "group", "role", "flavor", "server_group", "address_scope", "subnet"], indirect=True
+)
+def test_what_an_attempt_has_finished_the_next_one_leaves_alone(killed, cloud_pair):
+    """Attempts that all die soon would come to an end at the same request for ever."""
+    resource = killed.resource()
+    assert killed.step(resource).run()
+    assert killed.bench.writes_again(cloud_pair.destination, REGISTRY[killed.kind], resource) == []
+
+
 @pytest.mark.parametrize("killed", ["server_group", "address_scope"], indirect=True)
 def test_what_was_there_of_the_same_name_is_neither_used_nor_removed(killed):
     resource = killed.resource()

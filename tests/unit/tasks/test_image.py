@@ -113,6 +113,20 @@ def test_members_arrive_with_their_answers_and_strangers_are_left_out(bench, mak
     }
 
 
+def test_an_attempt_asks_those_alone_to_whom_no_earlier_one_gave_it(bench, make, cloud_pair):
+    friends = [bench.project(f"friend-{number}") for number in range(2)]
+    identity = make(visibility="shared")
+    for friend in friends:
+        bench.source.post(Service.IMAGE, f"/images/{identity}/members", {"member": friend})
+    resource = bench.read(KIND, identity, Side.SOURCE)
+    made = bench.carry(KIND, resource)
+    assert bench.writes_again(cloud_pair.destination, KIND, resource) == []
+    bench.destination.delete(Service.IMAGE, f"/images/{made}/members/{bench.there('project', friends[1])}")
+    assert bench.writes_again(cloud_pair.destination, KIND, resource) == [
+        "POST /image/v2/images/{image_id}/members"
+    ]
+
+
 def test_members_are_read_of_single_shared_images_not_by_the_list(bench, make):
     friend = bench.project("friend")
     shared, private = make(visibility="shared"), make(visibility="private")

@@ -128,7 +128,7 @@ def test_a_network_is_shared_with_the_same_projects(tenancy, project, network):
     owner = tenancy.bench.there("project", project)
     assert [one["project_id"] for one in policies] == [owner]
     step = Create(tenancy.bench.context, tenancy.bench.item(NETWORK, resource))
-    NETWORK.finish(tenancy.bench.destination, made, step.want())
+    NETWORK.finish(tenancy.bench.destination, made, step.want(), there=None)
     NETWORK.update(tenancy.bench.destination, made, step.want(), {"shared_with": []})
     assert tenancy.shown("network", made).fields["shared_with"] == []
     tenancy.undo()

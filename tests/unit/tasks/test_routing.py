@@ -156,6 +156,17 @@ def test_an_interrupted_router_is_completed(tenancy, networks, router):
     tenancy.undo()
 
 
+def test_a_router_that_an_attempt_has_finished_is_left_alone(tenancy, networks, router, cloud_pair):
+    tenancy.carry("router", router)
+    resource = tenancy.resource("router", router)
+    assert tenancy.bench.writes_again(cloud_pair.destination, ROUTER, resource) == []
+    body = {"router": {"routes": []}}
+    tenancy.bench.destination.put(Service.NETWORK, f"/routers/{tenancy.carry('router', router)}", body)
+    assert tenancy.bench.writes_again(cloud_pair.destination, ROUTER, resource) == [
+        "PUT /network/v2.0/routers/{resource_id}"
+    ]
+
+
 def test_a_spare_port_goes_with_its_router(tenancy, networks, router):
     made = tenancy.carry("router", router)
     resource = tenancy.resource("router", router)

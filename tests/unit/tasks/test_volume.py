@@ -106,6 +106,23 @@ def test_a_volume_that_may_be_written_is_not_told_so(bench, make):
     assert set(body["metadata"]) == {"team", "pumphouse_source"}
 
 
+def test_flags_that_are_right_are_not_set(bench, make, cloud_pair):
+    """Neither of a volume that was born so, nor by an attempt after another."""
+    identity = make()
+    act(bench, identity, "os-set_bootable", {"bootable": True})
+    act(bench, identity, "os-update_readonly_flag", {"readonly": True})
+    resource = bench.read(KIND, identity, Side.SOURCE)
+    bench.carry(KIND, resource, until="settle")
+
+    def told() -> set[str]:
+        cloud_pair.destination.counts.reset()
+        bench.step(KIND, resource, "settle")
+        return {str(write["kind"]).rpartition(" ")[2] for write in cloud_pair.destination.counts.writes}
+
+    assert told() == {"os-update_readonly_flag", "os-unset_image_metadata"}  # the image's own metadata go
+    assert told() == set()
+
+
 @pytest.mark.parametrize("until", ["transfer", "fill"])
 def test_undo_half_way_leaves_nothing_on_either_side(bench, make, until):
     identity = make()
