@@ -349,7 +349,9 @@ class Migrations:
             row = locked_row(session, find_row(session, id).id)
             begins = what is Request.PAUSE and row.wanted is not None
             if MigrationState(row.state).ended and not begins:
-                raise WrongState(f"migration {row.id} has ended already: it is {row.state}")
+                raise WrongState(
+                    f"migration {row.id} has ended already: it is {row.state}", next_step=_look(row.id)
+                )
             row.request = what
             return record_of(row)
 
@@ -454,8 +456,12 @@ def _enter(row: MigrationRow, state: MigrationState, *, by_process: bool) -> Non
 def _cannot_become(row: MigrationRow, state: MigrationState) -> WrongState:
     return WrongState(
         f"migration {row.id} is {row.state}, and cannot become {state}",
-        next_step=f"See it with: pumphouse migration show {row.id}",
+        next_step=_look(row.id),
     )
+
+
+def _look(id: str) -> str:
+    return f"See it with: pumphouse migration show {id}"
 
 
 def _still_wanted(row: MigrationRow, state: MigrationState, *, by_process: bool) -> str | None:
@@ -511,7 +517,7 @@ def require_finalizable(id: str, state: MigrationState) -> None:
     if state not in FINALIZABLE:
         raise WrongState(
             f"migration {id} is {state}: only what succeeded can be finalised",
-            next_step=f"See it with: pumphouse migration show {id}",
+            next_step=_look(id),
         )
 
 

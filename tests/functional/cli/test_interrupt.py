@@ -138,6 +138,9 @@ def test_another_process_cancels_it(pumphouse, cloud_pair, stuck):
     started.communicate(timeout=60)
     assert started.returncode == 1
     assert state(pumphouse, id) == "CANCELLED"
+    again = pumphouse("migration", "cancel", id)
+    assert again.returncode == 2
+    assert f"has ended already: it is CANCELLED. See it with: pumphouse migration show {id}" in again.stderr
 
 
 def test_ctrl_c_while_it_plans_ends_it_and_nothing_was_written(process, cloud_pair, shop):
