@@ -47,17 +47,16 @@ class Access:
 
     def revoke(self, entry: JournalEntry) -> None:
         """Take a grant back; fine if it, its user or its project is gone."""
-        project_id, role = entry.detail["project_id"], entry.detail["role_id"]
-        path = self._path(project_id, role, entry.detail["user_id"])
-        if not self._carried(path.removeprefix("/")):
-            remove(self._cloud, Service.IDENTITY, path)
+        path = path_of(entry)
+        if not self._carried(path):
+            remove(self._cloud, Service.IDENTITY, f"/{path}")
         with self._lock:
-            self._granted.discard(project_id)
+            self._granted.discard(entry.detail["project_id"])
 
     def _grant(self, project_id: str, role: str) -> bool:
         """Give the operator one of its own roles; whether it was given now."""
         user = self._cloud.user_id
-        path = self._path(project_id, role, user)
+        path = f"/{_path(project_id, role, user)}"
         ref = Ref("project", f"{project_id}/{role}")
         earlier = [one for one in self._journal.open_entries(ref, STEP) if one.side is self._side]
         there = self._cloud.exists(Service.IDENTITY, path)
@@ -75,6 +74,11 @@ class Access:
         self._journal.made(entry, role)
         return not there
 
-    @staticmethod
-    def _path(project_id: str, role: str, user: str) -> str:
-        return f"/projects/{project_id}/users/{user}/roles/{role}"
+
+def path_of(entry: JournalEntry) -> str:
+    """What a grant is: the path of a role assignment, which is also the id of that."""
+    return _path(entry.detail["project_id"], entry.detail["role_id"], entry.detail["user_id"])
+
+
+def _path(project_id: str, role: str, user: str) -> str:
+    return f"projects/{project_id}/users/{user}/roles/{role}"

@@ -46,6 +46,10 @@ class Rollback:
         """Take back what could not be taken back before."""
         return self._undo(lambda entry: entry.state is JournalState.LEFT)
 
+    def grants(self) -> list[str]:
+        """Take the operator's roles back."""
+        return self._undo(lambda entry: entry.step == access.STEP)
+
     def units(self, names: Iterable[str]) -> list[str]:
         """Take back what these units did in this run. Those of earlier runs have the same names."""
         plan, wanted = self._place.plan.id, set(names)

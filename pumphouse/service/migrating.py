@@ -136,6 +136,8 @@ class Migrating:
         # In the state in which it is: one that dies here has not begun to run again.
         place = self._place(epoch)
         left = Rollback(place, control=self._control, jobs=self._jobs).left()
+        # What it needed for that: a request to stop must not leave it behind.
+        left += Rollback(place, control=Control(), jobs=self._jobs).grants()
         if not self._stuck(place.known):
             return None
         reason = f"{len(left)} could not be taken back: {'; '.join(left[:3])}" if left else ""

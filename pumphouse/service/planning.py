@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pumphouse import errors, health
 from pumphouse.clouds.cloud import Cloud
 from pumphouse.config import FloatingIPs
-from pumphouse.model import DiskMode, Scope
+from pumphouse.engine import access
+from pumphouse.model import DiskMode, Ref, Scope
 from pumphouse.plan.document import Plan, require_fresh
 from pumphouse.plan.overrides import Overrides, load, parse
 from pumphouse.plan.planner import make_plan
@@ -81,9 +82,12 @@ class Planning:
         progress: reading.Progress,
     ) -> Plan:
         registry = self._app.registry
+        lent = self._lent(source)
         here, there = reading.read_both(
             source, destination, registry, scope=scope, overrides=wanted, progress=progress
         )
+        for ref in lent | self._lent(source):  # given or taken back while the cloud was read, too
+            here.remove(ref)
         known = self._app.store.ids.all(source.name, destination.name)
         plan = make_plan(
             scope,
@@ -100,6 +104,11 @@ class Planning:
             complete=reading.completing(source, destination, registry=registry),
         )
         return replace(plan, floating_ips=str(addresses), disk_mode=str(disks))
+
+    def _lent(self, cloud: Cloud) -> set[Ref]:
+        """The roles that migrations have given the operator for the time being: nobody's to move."""
+        grants = self._app.store.journal.on(cloud.name, access.STEP)
+        return {Ref("role_assignment", access.path_of(grant)) for grant in grants}
 
     def _pair(self, source: str, destination: str) -> tuple[Cloud, Cloud]:
         """Both clouds, open. Raises SameCloud when they are one, whatever their names."""

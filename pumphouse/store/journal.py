@@ -296,6 +296,22 @@ class JournalTable:
             return {Ref(type_, id): migration for type_, id, migration in session.execute(query)}
 
     @retried
+    def on(self, cloud: str, step: str) -> list[JournalEntry]:
+        """What a step of whichever migration has done to a cloud, and not undone."""
+        whole = sa.or_(
+            sa.and_(MigrationRow.source == cloud, JournalRow.side == Side.SOURCE),
+            sa.and_(MigrationRow.destination == cloud, JournalRow.side == Side.DESTINATION),
+        )
+        query = (
+            sa.select(JournalRow)
+            .join(MigrationRow, MigrationRow.id == JournalRow.migration)
+            .where(whole, JournalRow.step == step, JournalRow.state.in_(_OPEN))
+            .order_by(JournalRow.id)
+        )
+        with Session(self._database.reader) as session:
+            return list(map(_entry, session.scalars(query)))
+
+    @retried
     def entries(self, migration: str) -> list[JournalEntry]:
         """All that a migration wrote, oldest first."""
         query = sa.select(JournalRow).where(JournalRow.migration == migration).order_by(JournalRow.id)

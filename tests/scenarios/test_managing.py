@@ -223,6 +223,42 @@ def test_a_take_back_that_fails_is_tried_again_and_cannot_be_finalised_away(shar
     assert content(shared.source, "notes") == data
 
 
+def operators_roles(site):
+    """Those that the operator has in the tenant's project, on either side."""
+    return [
+        one["role_id"]
+        for state in site.states()
+        for one in state["tables"]["role_assignments"]
+        if one["actor_id"] == "users:default/admin" and one["target_id"].endswith("/lab")
+    ]
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_the_roles_that_taking_it_back_needs_do_not_move_with_the_tenant(shared, back):
+    """A retry takes back first, and then plans. Where it comes no further, they do not stay either."""
+    shared.source.volume_driver.breaks = True
+    shared.destination.volume_driver.breaks = True
+    record = shared.app.run(start(shared, "lab"))
+    assert record.state is MigrationState.PARTIAL
+    shared.source.volume_driver.breaks = not back
+    shared.destination.volume_driver.breaks = False
+    end = MigrationState.SUCCEEDED if back else MigrationState.PARTIAL
+    assert shared.app.retry(record.id).state is end
+    assert operators_roles(shared) == []
+
+
+@pytest.mark.crash
+def test_a_plan_leaves_out_the_roles_that_a_migration_has_for_the_time_being(shared):
+    record = shared.app.run(start(shared, "lab"))
+    shared.killed("migration", "rollback", record.id, side="source", kind=MANAGE, when="before")
+    assert operators_roles(shared)
+    planned = [one for one in shared.plan("lab").resources if one.ref.type == "role_assignment"]
+    assert planned
+    assert [one.resource.name for one in planned if "admin on lab" in one.resource.name] == []
+    assert shared.app.rollback(record.id).state is MigrationState.ROLLED_BACK
+    assert operators_roles(shared) == []
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_lost_answer_on_the_way_back_is_got_over(shared, when):
