@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pumphouse import errors
 from pumphouse.cloud_api import Service
 from pumphouse.moving.movers import STREAM, Between, CannotMove, Job, Mover, direct_url, region_of
+from pumphouse.steps import once
 from pumphouse.transfer import Transfer, copy_image_data, prove, spoilt
 
 
@@ -56,16 +58,31 @@ class Import(Mover):
         start = time.monotonic()
         told = {"name": self.method, **self.request(job)}
         job.progress(0, job.size)
-        try:
-            job.destination.post(Service.IMAGE, f"/images/{job.there}/import", {"method": told})
-        except errors.Unsure:
-            pass  # the image's status tells
-        except errors.REFUSALS as refused:
-            raise CannotMove(f"{self.method} was refused: {refused.message}") from refused
+        self._ask(job, told)
         self._wait(job, start)
         job.progress(job.size, job.size)
         digest = prove(job.source, job.image, job.destination, job.there, "")
         return Transfer(bytes=job.size, seconds=time.monotonic() - start, tries=1, digest=digest)
+
+    def _ask(self, job: Job, told: Mapping[str, Any]) -> None:
+        """Have it begun. After a lost answer the image tells whether it has."""
+
+        def ask() -> bool:
+            job.destination.post(Service.IMAGE, f"/images/{job.there}/import", {"method": told})
+            return True
+
+        def look() -> bool | None:
+            image = job.destination.get(Service.IMAGE, f"/images/{job.there}")
+            # The service locks the image for the task before it answers, and the task waits for its turn.
+            return True if image["status"] != "queued" or image.get("os_glance_import_task") else None
+
+        try:
+            once(ask, look)
+        except errors.Unsure:
+            if look() is None:
+                raise
+        except errors.REFUSALS as refused:
+            raise CannotMove(f"{self.method} was refused: {refused.message}") from refused
 
     def _wait(self, job: Job, start: float) -> None:
         """Until the image is active."""

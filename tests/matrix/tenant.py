@@ -19,6 +19,8 @@ CHANGES_HANDS = "archive"
 """The volume that is not copied: both clouds are on one storage."""
 DESCRIBED_ANEW = "dump"
 """The volume that gets another description once it has moved, and no other data."""
+FETCHED = "tools"
+"""The image that the source keeps where everybody may read it: the destination fetches it by itself."""
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFVXm1V4ltDOF2TEf+1kT5s19YutYgZ0ryPzVtgO0MUD ann@shop.example"
 _SERVERS = ("web", "batch", "spare", "kept")
 """With everything; suspended for its move, and locked; found stopped; with data on its root disk."""
@@ -41,6 +43,11 @@ def fill_source(cloud: DevCloud) -> None:
         image = {"name": "app", "visibility": "private", "content": {"seed": "app", "kib": 64}}
         made = add_image(ann, image | {"tags": ["v7"]})
         _servers(cloud, ann, ports, {"flavorRef": flavor, "imageRef": made})
+        add_image(ann, {"name": FETCHED, "visibility": "private", "content": {"seed": FETCHED, "kib": 32}})
+    cloud.image_urls = True
+    with cloud.transaction():
+        for row in cloud.table("images").find(name=FETCHED):
+            row["direct_url"] = f"{cloud.url}/_devcloud/images/{row['id']}/data"
 
 
 def change_source(cloud: DevCloud) -> None:

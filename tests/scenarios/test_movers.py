@@ -126,6 +126,27 @@ def test_with_a_bandwidth_all_data_pass_here_and_keep_to_it(open_store):
     assert IMPORT not in open_store.destination.counts.requests
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_import_whose_answer_is_lost_is_looked_for_and_asked_for_again(open_store, when):
+    lost = open_store.destination.faults.add("drop", kind=IMPORT, when=when)
+    _, record = run(open_store)
+    assert (record.state, record.reason) == (MigrationState.SUCCEEDED, "")
+    assert lost.hits
+    assert ways(open_store.app.report(record.id).resources)["image", "web-download"] == 1
+
+
+@pytest.mark.faults
+def test_an_import_that_never_comes_about_is_not_waited_for(open_store):
+    open_store.destination.faults.add("drop", kind=IMPORT, when="before", times=0)
+    begun = time.monotonic()
+    _, record = run(open_store)
+    assert record.state is MigrationState.PARTIAL
+    assert time.monotonic() - begun < 60  # an image has two hours for an import that has begun
+    open_store.destination.faults.clear()
+    assert open_store.app.retry(record.id).state is MigrationState.SUCCEEDED
+
+
 @pytest.mark.crash
 @pytest.mark.parametrize("when", ["before", pytest.param("after", marks=pytest.mark.slow)])
 def test_a_kill_during_an_import_resumes_to_the_same_end(open_store, when):
