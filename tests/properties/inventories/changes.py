@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from inventories.world import REGISTRY
 from pumphouse.fields import Field, Role
-from pumphouse.model import Action, Inventory, Ref
+from pumphouse.model import Action, Inventory, Ref, Resource
 from pumphouse.plan.document import Plan
 
 NOTHING = object()
@@ -40,6 +40,8 @@ def changes(draw: Any, source: Inventory, plan: Plan, *, fixed: bool = False) ->
         if field.role is Role.COPY and not field.key and field.fixed is fixed
         if field.name in one.resource.fields
         if (value := _another(field, one.resource.fields[field.name], one.ref, plan)) is not NOTHING
+        # The destination's may differ in it: nobody could tell that from a change.
+        if not REGISTRY[one.ref.type].may_change(field, _with(one.resource, field, value), one.resource)
     ]
     if not possible:
         return None
@@ -51,13 +53,14 @@ def changes(draw: Any, source: Inventory, plan: Plan, *, fixed: bool = False) ->
         field=field.name,
         source=Inventory(
             source.cloud,
-            (
-                replace(one, fields={**one.fields, field.name: value}) if one.ref == ref else one
-                for one in source
-            ),
+            (_with(one, field, value) if one.ref == ref else one for one in source),
             facts=source.facts,
         ),
     )
+
+
+def _with(resource: Resource, field: Field, value: Any) -> Resource:
+    return replace(resource, fields={**resource.fields, field.name: value})
 
 
 def _another(field: Field, value: Any, ref: Ref, plan: Plan) -> Any:
