@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar, Protocol, cast
 
@@ -77,7 +78,12 @@ class OnSource(Temporary):
         end, asked = time.monotonic() + settings.delete_timeout, False
         while (status := status_of(source, made, self.kind)) is not None:
             if not asked and status not in _BUSY:
-                source.delete(Service.VOLUME, f"/{self.kind}s/{made}")
+                try:
+                    source.delete(Service.VOLUME, f"/{self.kind}s/{made}")
+                except errors.BadRequest:
+                    # Repeated since its answer was lost, it was applied the first time.
+                    if status_of(source, made, self.kind) not in {"deleting", None}:
+                        raise
                 asked = True
             elif time.monotonic() > end:
                 raise errors.WaitTimeout(
@@ -334,7 +340,9 @@ def delete_volume(cloud: CloudAPI, identity: str) -> bool:
     try:
         return cloud.delete(Service.VOLUME, f"/volumes/{identity}")
     except errors.BadRequest:
-        if cloud.get(Service.VOLUME, f"/volumes/{identity}")["volume"]["status"] != "deleting":
-            # Refused in those states, but not to an administrator who insists.
-            cloud.post(Service.VOLUME, f"/volumes/{identity}/action", {"os-force_delete": {}})
+        # Refused in those states, but not to an administrator who insists. It may be going, or gone by now:
+        # what is repeated since its answer was lost was applied the first time.
+        if status_of(cloud, identity) not in {"deleting", None}:
+            with suppress(errors.NotFound):
+                cloud.post(Service.VOLUME, f"/volumes/{identity}/action", {"os-force_delete": {}})
         return True

@@ -123,6 +123,36 @@ def test_flags_that_are_right_are_not_set(bench, make, cloud_pair):
     assert told() == set()
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.5])
+def test_a_removal_whose_answer_was_lost_is_none_that_failed(bench, make, cloud_pair, seconds):
+    """It is asked for again, which the service refuses while the volume goes, or has just gone."""
+    resource = bench.read(KIND, make(), Side.SOURCE)
+    made = bench.carry(KIND, resource)
+    cloud_pair.destination.timings["delete"] = seconds
+    path = f"/volume/v3/*/volumes/{made}"
+    cloud_pair.destination.faults.add("drop", method="DELETE", path=path, when="after")
+    if not seconds:
+        cloud_pair.destination.faults.add("status", method="DELETE", path=path, code=400)
+    assert KIND.delete(bench.destination, made)
+    gone(lambda: bench.destination.get(Service.VOLUME, f"/volumes/{made}"))
+
+
+def test_a_snapshot_whose_removal_was_answered_in_vain_is_gone_all_the_same(bench, make, cloud_pair):
+    resource = bench.read(KIND, make(), Side.SOURCE)
+    resource = replace(
+        resource, facts={**resource.facts, "attachments": [{"server": "s", "device": "/dev/vdb"}]}
+    )
+    bench.step(KIND, resource, "snapshot")
+    cloud_pair.source.timings["delete"] = cloud_pair.source.timings["snapshot"] = 0.5
+    lost = cloud_pair.source.faults.add(
+        "drop", method="DELETE", path="/volume/v3/*/snapshots/*", when="after"
+    )
+    bench.undo([KIND], {resource.ref: resource})
+    assert lost.hits == 1
+    params = {"all_tenants": "1"}
+    assert bench.source.list(Service.VOLUME, "/snapshots/detail", "snapshots", params=params) == []
+
+
 @pytest.mark.parametrize("until", ["transfer", "fill"])
 def test_undo_half_way_leaves_nothing_on_either_side(bench, make, until):
     identity = make()
